@@ -1,0 +1,17 @@
+//! The contracts between Sluice's processes, and nothing else: the objects an operator or a daemon configures
+//! ([`object`]), what the dataplane reports about them ([`row`], [`stats`]), the IPC messages and client ([`ipc`]),
+//! and the configuration file ([`config`]).
+
+pub mod config;
+pub mod ipc;
+pub mod object;
+pub mod owner;
+pub mod row;
+pub mod stats;
+
+pub use macaddr::MacAddr6 as MacAddr;
+pub use object::{
+    Address, Change, ForwardMode, LocalAddress, Neighbour, Object, ObjectKey, ObjectKind, Protocol, Route, RouteScope,
+    Scheduler, Server, ServerKey, Service, ServiceKey,
+};
+pub use owner::{Owner, Owners};

@@ -1,0 +1,332 @@
+//! The objects that can be configured, and the changes that can be made to them.
+//!
+//! A configuration is a set of [`Object`]s. A [`Change`] turns one configuration into another, so the difference of
+//! two configurations is a list of changes; the CLI, reload, save and restore all speak it.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::MacAddr;
+
+/// The transport protocol of a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// TCP, IP protocol 6.
+    Tcp,
+    /// UDP, IP protocol 17.
+    Udp,
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Protocol::Tcp => "tcp",
+            Protocol::Udp => "udp",
+        })
+    }
+}
+
+/// How a service picks a real server for a new connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scheduler {
+    /// Round robin over the servers with a weight above zero.
+    Rr,
+    /// Weighted round robin, interleaved.
+    Wrr,
+    /// Weighted least connections: the least `(active × 256 + inactive) / weight`.
+    Wlc,
+}
+
+impl Scheduler {
+    /// The name used by `ipvsadm -s`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Scheduler::Rr => "rr",
+            Scheduler::Wrr => "wrr",
+            Scheduler::Wlc => "wlc",
+        }
+    }
+}
+
+impl fmt::Display for Scheduler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// How packets of a connection reach the real server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ForwardMode {
+    /// Both addresses and both ports are rewritten; the server answers to a local address (LIP).
+    FullNat,
+}
+
+/// What identifies a service: its protocol, VIP and port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ServiceKey {
+    /// The transport protocol.
+    pub protocol: Protocol,
+    /// The virtual address clients connect to.
+    pub vip: IpAddr,
+    /// The virtual port, 1 to 65535.
+    pub port: u16,
+}
+
+impl fmt::Display for ServiceKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.protocol, SocketAddr::new(self.vip, self.port))
+    }
+}
+
+/// What identifies a real server: its service, address and port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ServerKey {
+    /// The service it serves.
+    pub service: ServiceKey,
+    /// Its address (RIP).
+    pub address: IpAddr,
+    /// Its port, 1 to 65535.
+    pub port: u16,
+}
+
+impl fmt::Display for ServerKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", SocketAddr::new(self.address, self.port), self.service)
+    }
+}
+
+/// A virtual service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Service {
+    /// Its identity.
+    pub key: ServiceKey,
+    /// How it picks servers.
+    pub scheduler: Scheduler,
+}
+
+/// A real server of a service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Server {
+    /// Its identity.
+    pub key: ServerKey,
+    /// How packets reach it.
+    pub mode: ForwardMode,
+    /// Its share of new connections, 0 to 65535; 0 takes none and keeps those it has.
+    pub weight: u16,
+}
+
+/// A local address (LIP) bound to a Full-NAT service: the source that its servers see.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LocalAddress {
+    /// The service that uses it.
+    pub service: ServiceKey,
+    /// The address, of the servers' family.
+    pub address: IpAddr,
+    /// The device that answers for it.
+    pub device: String,
+}
+
+/// An address of a device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Address {
+    /// The address.
+    pub address: IpAddr,
+    /// Its prefix length; below the family's full length it brings a connected route.
+    pub prefix_len: u8,
+    /// The device that answers for it.
+    pub device: String,
+    /// Whether connections may be sourced from it, with a pool of ports.
+    pub sapool: bool,
+}
+
+/// How far a route's destination is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RouteScope {
+    /// This host: packets to it are for the dataplane itself.
+    Host,
+    /// On the link: the destination is its own next hop.
+    Link,
+    /// Beyond a gateway.
+    Global,
+}
+
+impl fmt::Display for RouteScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            RouteScope::Host => "host",
+            RouteScope::Link => "link",
+            RouteScope::Global => "global",
+        })
+    }
+}
+
+/// A route.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// The destination, with no bits set beyond the prefix.
+    pub prefix: IpNet,
+    /// The gateway, for a route of global scope.
+    pub via: Option<IpAddr>,
+    /// The device packets leave by.
+    pub device: String,
+    /// The preferred source address of packets the dataplane originates.
+    pub source: Option<IpAddr>,
+    /// How far the destination is.
+    pub scope: RouteScope,
+    /// The path MTU in bytes; the device's when absent.
+    pub mtu: Option<u16>,
+    /// Among routes to the same prefix the least metric wins.
+    pub metric: u32,
+}
+
+/// A static neighbour entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Neighbour {
+    /// The neighbour's address.
+    pub address: IpAddr,
+    /// The device it is reached by.
+    pub device: String,
+    /// Its link-layer address.
+    pub mac: MacAddr,
+}
+
+/// Anything that can be configured.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Object {
+    /// An address of a device.
+    Address(Address),
+    /// A route.
+    Route(Route),
+    /// A static neighbour.
+    Neighbour(Neighbour),
+    /// A virtual service.
+    Service(Service),
+    /// A real server of a service.
+    Server(Server),
+    /// A local address of a service.
+    LocalAddress(LocalAddress),
+}
+
+impl Object {
+    /// The part of the object that identifies it.
+    pub fn key(&self) -> ObjectKey {
+        match self {
+            Object::Address(a) => ObjectKey::Address { address: a.address, device: a.device.clone() },
+            Object::Route(r) => ObjectKey::Route { prefix: r.prefix, device: r.device.clone(), metric: r.metric },
+            Object::Neighbour(n) => ObjectKey::Neighbour { address: n.address, device: n.device.clone() },
+            Object::Service(s) => ObjectKey::Service(s.key),
+            Object::Server(s) => ObjectKey::Server(s.key),
+            Object::LocalAddress(l) => ObjectKey::LocalAddress { service: l.service, address: l.address },
+        }
+    }
+}
+
+/// What identifies an object among those of its kind.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum ObjectKey {
+    /// An address of a device.
+    Address {
+        /// The address, without its prefix length.
+        address: IpAddr,
+        /// The device.
+        device: String,
+    },
+    /// A route.
+    Route {
+        /// The destination.
+        prefix: IpNet,
+        /// The device.
+        device: String,
+        /// The metric.
+        metric: u32,
+    },
+    /// A static neighbour.
+    Neighbour {
+        /// The neighbour's address.
+        address: IpAddr,
+        /// The device.
+        device: String,
+    },
+    /// A virtual service.
+    Service(ServiceKey),
+    /// A real server.
+    Server(ServerKey),
+    /// A local address of a service.
+    LocalAddress {
+        /// The service.
+        service: ServiceKey,
+        /// The address.
+        address: IpAddr,
+    },
+}
+
+impl ObjectKey {
+    /// The kind of object it identifies.
+    pub fn kind(&self) -> ObjectKind {
+        match self {
+            ObjectKey::Address { .. } => ObjectKind::Address,
+            ObjectKey::Route { .. } => ObjectKind::Route,
+            ObjectKey::Neighbour { .. } => ObjectKind::Neighbour,
+            ObjectKey::Service(_) => ObjectKind::Service,
+            ObjectKey::Server(_) => ObjectKind::Server,
+            ObjectKey::LocalAddress { .. } => ObjectKind::LocalAddress,
+        }
+    }
+}
+
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ObjectKey::Address { address, device } => write!(f, "address {address} on {device}"),
+            ObjectKey::Route { prefix, device, .. } => write!(f, "route {prefix} on {device}"),
+            ObjectKey::Neighbour { address, device } => write!(f, "neighbour {address} on {device}"),
+            ObjectKey::Service(key) => write!(f, "service {key}"),
+            ObjectKey::Server(key) => write!(f, "server {key}"),
+            ObjectKey::LocalAddress { service, address } => write!(f, "local address {address} of {service}"),
+        }
+    }
+}
+
+/// A kind of object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ObjectKind {
+    /// Addresses of devices.
+    Address,
+    /// Routes.
+    Route,
+    /// Static neighbours.
+    Neighbour,
+    /// Virtual services.
+    Service,
+    /// Real servers.
+    Server,
+    /// Local addresses of services.
+    LocalAddress,
+}
+
+/// One step from a configuration to another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Change {
+    /// Adds the object, or adds the caller's claim to an equal one that others own.
+    Add(Object),
+    /// Replaces the attributes of an object that the caller claims.
+    Edit(Object),
+    /// Releases the caller's claim; the object goes with its last claim. What depends on it goes with it: the servers
+    /// and local addresses of a service.
+    Delete(ObjectKey),
+    /// Releases every claim of the caller on objects of a kind, on one device where the kind has devices.
+    Flush {
+        /// The kind of objects.
+        kind: ObjectKind,
+        /// Only those on this device.
+        device: Option<String>,
+    },
+}

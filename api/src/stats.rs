@@ -1,0 +1,132 @@
+//! The dataplane's books: every packet that came in is accounted for.
+
+use serde::{Deserialize, Serialize};
+
+/// A named counter above zero.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counter {
+    /// The name, stable between versions.
+    pub name: String,
+    /// The value.
+    pub value: u64,
+}
+
+/// Where the packets of a worker, or of all, came from and went.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Books {
+    /// Received from ports.
+    pub received: u64,
+    /// Made by the dataplane (ARP requests and the like).
+    pub originated: u64,
+    /// Accepted for sending by ports.
+    pub transmitted: u64,
+    /// Packets whose purpose ended here (ARP replies and the like).
+    pub consumed: u64,
+    /// Dropped, by reason; only reasons that occurred.
+    pub drops: Vec<Counter>,
+    /// Held at the moment, waiting for a neighbour.
+    pub held: u64,
+}
+
+impl Books {
+    /// Dropped packets, whatever the reason.
+    pub fn dropped(&self) -> u64 {
+        self.drops.iter().map(|drop| drop.value).sum()
+    }
+
+    /// What came in less what went out; zero at quiescence.
+    pub fn balance(&self) -> i128 {
+        let credit = i128::from(self.received) + i128::from(self.originated);
+        let debit = i128::from(self.transmitted) + i128::from(self.consumed);
+        credit - debit - i128::from(self.dropped()) - i128::from(self.held)
+    }
+
+    /// Adds another worker's books to these.
+    pub fn add(&mut self, other: &Books) {
+        self.received += other.received;
+        self.originated += other.originated;
+        self.transmitted += other.transmitted;
+        self.consumed += other.consumed;
+        self.held += other.held;
+        for drop in &other.drops {
+            match self.drops.iter_mut().find(|mine| mine.name == drop.name) {
+                Some(mine) => mine.value += drop.value,
+                None => self.drops.push(drop.clone()),
+            }
+        }
+    }
+}
+
+/// One worker's part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerStats {
+    /// The worker, from 0.
+    pub worker: u16,
+    /// The CPU it runs on.
+    pub cpu: u16,
+    /// Its books.
+    pub books: Books,
+    /// Connections it holds.
+    pub connections: u64,
+    /// Connections it has room for.
+    pub connection_capacity: u64,
+    /// Source ports its connections hold.
+    pub ports_in_use: u64,
+    /// Events that are not drops, by name (a TOA that did not fit, a neighbour asked for); only those that occurred.
+    pub events: Vec<Counter>,
+}
+
+/// The packet buffers of a pool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolStats {
+    /// The pool's name.
+    pub name: String,
+    /// Buffers in all.
+    pub size: u64,
+    /// Buffers free.
+    pub available: u64,
+    /// Buffers that the ports' receive rings held when traffic had not begun.
+    pub in_rings: u64,
+    /// Buffers holding packets in the workers, waiting for a neighbour.
+    pub held: u64,
+}
+
+impl PoolStats {
+    /// Buffers nobody accounts for; zero at quiescence.
+    pub fn missing(&self) -> i128 {
+        i128::from(self.size) - i128::from(self.available) - i128::from(self.in_rings) - i128::from(self.held)
+    }
+}
+
+/// Everything `sluice stats` prints.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stats {
+    /// The sum over workers.
+    pub books: Books,
+    /// Each worker's part.
+    pub workers: Vec<WorkerStats>,
+    /// Packet buffers.
+    pub pools: Vec<PoolStats>,
+    /// What the devices themselves missed for want of room in their queues, over all devices.
+    pub missed_by_devices: u64,
+    /// The configuration generation in force.
+    pub generation: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn books_add_up_and_balance() {
+        let drop = |name: &str, value| Counter { name: name.into(), value };
+        let mut sum = Books { received: 10, transmitted: 7, drops: vec![drop("no_route", 2)], held: 1, ..Books::default() };
+        assert_eq!(sum.balance(), 0);
+        sum.add(&Books { originated: 3, consumed: 1, drops: vec![drop("no_route", 1), drop("bad", 1)], ..Books::default() });
+        assert_eq!(sum.balance(), 0);
+        assert_eq!(sum.drops, vec![drop("no_route", 3), drop("bad", 1)]);
+        assert_eq!(sum.dropped(), 4);
+        sum.received += 1;
+        assert_eq!(sum.balance(), 1);
+    }
+}
