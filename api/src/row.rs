@@ -4,10 +4,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::MacAddr;
 use crate::object::{Address, LocalAddress, Protocol, Route, Server, Service, ServiceKey};
 use crate::owner::Owners;
 use crate::stats::Stats;
-use crate::MacAddr;
 
 /// What to list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -120,9 +120,15 @@ mod tests {
     #[test]
     fn books_add_up_and_balance() {
         let drop = |name: &str, value| Counter { name: name.into(), value };
-        let mut sum = Books { received: 10, transmitted: 7, drops: vec![drop("no_route", 2)], held: 1, ..Books::default() };
+        let mut sum =
+            Books { received: 10, transmitted: 7, drops: vec![drop("no_route", 2)], held: 1, ..Books::default() };
         assert_eq!(sum.balance(), 0);
-        sum.add(&Books { originated: 3, consumed: 1, drops: vec![drop("no_route", 1), drop("bad", 1)], ..Books::default() });
+        sum.add(&Books {
+            originated: 3,
+            consumed: 1,
+            drops: vec![drop("no_route", 1), drop("bad", 1)],
+            ..Books::default()
+        });
         assert_eq!(sum.balance(), 0);
         assert_eq!(sum.drops, vec![drop("no_route", 3), drop("bad", 1)]);
         assert_eq!(sum.dropped(), 4);
