@@ -1,0 +1,221 @@
+//! The Internet checksum, in full (RFC 1071) and by what changed (RFC 1624).
+//!
+//! A *sum* here is the folded ones' complement sum of 16-bit words; a *checksum* is its complement, as it stands in a
+//! header. A message is right when the sum over all of it, checksum included, is `0xffff`.
+
+use std::net::Ipv4Addr;
+
+/// Ones' complement addition of two sums.
+#[inline]
+pub const fn add(a: u16, b: u16) -> u16 {
+    let (sum, carry) = a.overflowing_add(b);
+    sum + carry as u16
+}
+
+/// The sum over `bytes`; an odd last byte counts as the high half of a word.
+#[inline]
+pub fn ones_complement(bytes: &[u8]) -> u16 {
+    // RFC 1071, 2 (B) and (C): words may be added in the machine's own order and several at a time. 2^32 words of
+    // 32 bits fit the accumulator.
+    let mut words = bytes.chunks_exact(4);
+    let mut sum: u64 = words.by_ref().map(|w| u64::from(u32::from_ne_bytes([w[0], w[1], w[2], w[3]]))).sum();
+    let mut last = [0; 4];
+    let rest = words.remainder();
+    last[..rest.len()].copy_from_slice(rest);
+    sum += u64::from(u32::from_ne_bytes(last));
+    fold(sum).to_be()
+}
+
+#[inline]
+const fn fold(sum: u64) -> u16 {
+    let sum = (sum >> 32) + (sum & 0xffff_ffff);
+    let sum = (sum >> 16) + (sum & 0xffff);
+    let sum = (sum >> 16) + (sum & 0xffff);
+    let sum = (sum >> 16) + (sum & 0xffff);
+    sum as u16
+}
+
+/// The sum over the IPv4 pseudo-header of TCP and UDP (RFC 9293, 3.1; RFC 768). `length`: transport header and
+/// payload, in bytes.
+#[inline]
+pub fn pseudo_header_v4(src: Ipv4Addr, dst: Ipv4Addr, protocol: u8, length: u16) -> u16 {
+    let words = [sum32(src.to_bits()), sum32(dst.to_bits()), u16::from(protocol), length];
+    words.into_iter().fold(0, add)
+}
+
+/// The checksum of a TCP or UDP `segment` whose checksum field is zero. With the field filled in, the result is 0 when
+/// it is right.
+///
+/// For UDP a result of 0 must be sent as `0xffff`, because 0 says "no checksum" there. Segments longer than 65,535
+/// bytes do not exist; the length is taken modulo 65,536.
+pub fn transport_v4(src: Ipv4Addr, dst: Ipv4Addr, protocol: u8, segment: &[u8]) -> u16 {
+    !add(pseudo_header_v4(src, dst, protocol, segment.len() as u16), ones_complement(segment))
+}
+
+const fn sum32(value: u32) -> u16 {
+    add((value >> 16) as u16, value as u16)
+}
+
+/// What a series of changes does to a checksum. Two bytes and `Copy`, so a flow can keep one prepared.
+///
+/// The bytes must lie at an even offset of the message, counted from where its checksum starts counting.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub struct Delta(u16);
+
+impl Delta {
+    /// No change.
+    pub const NONE: Self = Self(0);
+
+    /// And the 16-bit word `old` became `new`.
+    #[inline]
+    pub const fn replace16(self, old: u16, new: u16) -> Self {
+        Self(add(self.0, add(!old, new)))
+    }
+
+    /// And the 32-bit word `old` became `new`: an IPv4 address, a sequence number.
+    #[inline]
+    pub const fn replace32(self, old: u32, new: u32) -> Self {
+        Self(add(self.0, add(!sum32(old), sum32(new))))
+    }
+
+    /// And `bytes` were put in. An odd number of them only at the very end of the message.
+    #[inline]
+    pub fn insert(self, bytes: &[u8]) -> Self {
+        Self(add(self.0, ones_complement(bytes)))
+    }
+
+    /// And `bytes` were taken out. An odd number of them only at the very end of the message.
+    #[inline]
+    pub fn remove(self, bytes: &[u8]) -> Self {
+        Self(add(self.0, !ones_complement(bytes)))
+    }
+
+    /// These changes and those of `other`.
+    #[inline]
+    pub const fn combine(self, other: Self) -> Self {
+        Self(add(self.0, other.0))
+    }
+
+    /// The new checksum of a message that had `checksum` (RFC 1624, equation 3). What was wrong stays wrong.
+    ///
+    /// Equals the checksum computed anew unless the changed message is nothing but zeros, which no IPv4, TCP or UDP
+    /// message is.
+    #[inline]
+    #[must_use]
+    pub const fn apply(self, checksum: u16) -> u16 {
+        !add(!checksum, self.0)
+    }
+
+    /// The same for UDP, where 0 says "no checksum": 0 stays 0, and a result of 0 becomes `0xffff` (RFC 768).
+    #[inline]
+    #[must_use]
+    pub const fn apply_udp(self, checksum: u16) -> u16 {
+        if checksum == 0 {
+            return 0;
+        }
+        match self.apply(checksum) {
+            0 => 0xffff,
+            new => new,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// RFC 1071, 4.1, word by word: slow and plain.
+    fn reference(bytes: &[u8]) -> u16 {
+        let mut sum = 0u32;
+        for word in bytes.chunks(2) {
+            sum += u32::from(word[0]) << 8 | u32::from(*word.get(1).unwrap_or(&0));
+            sum = (sum & 0xffff) + (sum >> 16);
+        }
+        sum as u16
+    }
+
+    #[test]
+    fn example_of_rfc_1071() {
+        assert_eq!(ones_complement(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]), 0xddf2);
+    }
+
+    #[test]
+    fn example_of_rfc_1624() {
+        assert_eq!(Delta::NONE.replace16(0x5555, 0x3285).apply(0xdd2f), 0x0000);
+    }
+
+    #[test]
+    fn vrrp_with_and_without_pseudo_header() {
+        // RFC 9568: version 3, VRID 2, priority 254, two addresses, interval of 1 cs.
+        let message = [0x31, 2, 254, 2, 0, 1, 0, 0, 20, 0, 1, 2, 20, 0, 1, 3];
+        assert_eq!(!ones_complement(&message), 0xa6f4);
+        assert_eq!(transport_v4([20, 0, 0, 3].into(), [224, 0, 0, 18].into(), 112, &message), 0xb25e);
+    }
+
+    #[test]
+    fn largest_sums_fold() {
+        assert_eq!(ones_complement(&[0xff; 65535]), reference(&[0xff; 65535]));
+        assert_eq!(fold(u64::MAX), 0xffff);
+        assert_eq!(fold(0xffff_fffe_ffff_ffff), 0xfffe);
+    }
+
+    #[test]
+    fn udp_zero_means_none() {
+        assert_eq!(Delta::NONE.replace16(1, 2).apply_udp(0), 0);
+        assert_eq!(Delta::NONE.replace16(0x5555, 0x3285).apply_udp(0xdd2f), 0xffff);
+        assert_eq!(Delta::NONE.apply_udp(0x1234), 0x1234);
+    }
+
+    proptest! {
+        #[test]
+        fn sum_is_the_plain_sum(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert_eq!(ones_complement(&bytes), reference(&bytes));
+        }
+
+        #[test]
+        fn words_replaced_anywhere(
+            mut bytes in prop::collection::vec(any::<u8>(), 8..100),
+            edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u32>(), any::<bool>()), 1..8),
+        ) {
+            bytes[0] |= 1; // not all zeros, before or after: no edit below reaches word 0
+            let before = !ones_complement(&bytes);
+            let mut delta = Delta::NONE;
+            for (index, value, wide) in edits {
+                let at = 2 + 2 * index.index((bytes.len() - 6) / 2 + 1);
+                let old = u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+                if wide {
+                    delta = delta.replace32(old, value);
+                    bytes[at..at + 4].copy_from_slice(&value.to_be_bytes());
+                } else {
+                    delta = delta.replace16((old >> 16) as u16, value as u16);
+                    bytes[at..at + 2].copy_from_slice(&(value as u16).to_be_bytes());
+                }
+            }
+            prop_assert_eq!(delta.apply(before), !ones_complement(&bytes));
+        }
+
+        #[test]
+        fn bytes_put_in_and_taken_out(
+            mut bytes in prop::collection::vec(any::<u8>(), 4..100),
+            new in prop::collection::vec(any::<[u8; 2]>(), 0..20),
+            (at, count) in (any::<prop::sample::Index>(), any::<prop::sample::Index>()),
+        ) {
+            bytes[0] |= 1;
+            let before = !ones_complement(&bytes);
+            let at = 2 + 2 * at.index((bytes.len() - 2) / 2);
+            let end = at + 2 * count.index((bytes.len() - at) / 2 + 1);
+            let old: Vec<u8> = bytes.splice(at..end, new.concat()).collect();
+            let out = Delta::NONE.remove(&old);
+            let delta = Delta::NONE.insert(&new.concat()).combine(out);
+            prop_assert_eq!(delta.apply(before), !ones_complement(&bytes));
+        }
+
+        #[test]
+        fn pseudo_header_is_its_bytes(src: [u8; 4], dst: [u8; 4], protocol: u8, length: u16) {
+            let bytes = [&src[..], &dst, &[0, protocol], &length.to_be_bytes()].concat();
+            prop_assert_eq!(pseudo_header_v4(src.into(), dst.into(), protocol, length), reference(&bytes));
+        }
+    }
+}

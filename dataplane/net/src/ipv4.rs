@@ -1,0 +1,263 @@
+//! IPv4 (RFC 791).
+
+use crate::buffer::RxChecksum;
+use crate::checksum;
+use std::net::Ipv4Addr;
+use zerocopy::byteorder::network_endian::U16;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+/// Length of [`Header`], the one without options, in bytes.
+pub const HEADER_LEN: usize = size_of::<Header>();
+
+/// Protocol number of ICMP.
+pub const ICMP: u8 = 1;
+/// Protocol number of TCP.
+pub const TCP: u8 = 6;
+/// Protocol number of UDP.
+pub const UDP: u8 = 17;
+
+const DONT_FRAGMENT: u16 = 0x4000;
+const MORE_FRAGMENTS: u16 = 0x2000;
+const FRAGMENT_OFFSET: u16 = 0x1fff;
+
+/// The fixed part of an IPv4 header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub struct Header {
+    /// Version (4) in the high half, header length in words of 4 bytes in the low half.
+    pub version_ihl: u8,
+    /// DSCP and ECN.
+    pub tos: u8,
+    /// Header and payload, in bytes.
+    pub total_len: U16,
+    /// Common to the fragments of one packet.
+    pub identification: U16,
+    /// Three flags, then the offset in units of 8 bytes.
+    pub fragment: U16,
+    /// Hops left.
+    pub ttl: u8,
+    /// What follows.
+    pub protocol: u8,
+    /// Over the header with its options.
+    pub checksum: U16,
+    /// Sender; see [`Header::source`].
+    pub source: [u8; 4],
+    /// Receiver; see [`Header::destination`].
+    pub destination: [u8; 4],
+}
+
+impl Header {
+    /// The header of a packet originated here: no options, may not be fragmented, checksum right. `payload_len`: what
+    /// follows the header, in bytes, at most 65,515.
+    pub fn new(source: Ipv4Addr, destination: Ipv4Addr, protocol: u8, ttl: u8, payload_len: u16) -> Self {
+        let mut header = Self {
+            version_ihl: 0x45,
+            tos: 0,
+            total_len: U16::new(payload_len.saturating_add(HEADER_LEN as u16)),
+            // Atomic datagrams need none (RFC 6864, 4.1).
+            identification: U16::ZERO,
+            fragment: U16::new(DONT_FRAGMENT),
+            ttl,
+            protocol,
+            checksum: U16::ZERO,
+            source: source.octets(),
+            destination: destination.octets(),
+        };
+        header.checksum.set(!checksum::ones_complement(header.as_bytes()));
+        header
+    }
+
+    /// The header at the start of `packet`; `None` if that is too short. Nothing is checked: see [`parse`].
+    #[inline]
+    pub fn view(packet: &[u8]) -> Option<&Self> {
+        Self::ref_from_prefix(packet).ok().map(|(header, _)| header)
+    }
+
+    /// The header at the start of `packet`, to be changed in place; `None` if that is too short.
+    #[inline]
+    pub fn view_mut(packet: &mut [u8]) -> Option<&mut Self> {
+        Self::mut_from_prefix(packet).ok().map(|(header, _)| header)
+    }
+
+    /// Sender.
+    #[inline]
+    pub fn source(&self) -> Ipv4Addr {
+        self.source.into()
+    }
+
+    /// Receiver.
+    #[inline]
+    pub fn destination(&self) -> Ipv4Addr {
+        self.destination.into()
+    }
+
+    /// Length of the header with its options in bytes: 0 to 60, and at least 20 in a packet that [`parse`] took.
+    #[inline]
+    pub fn header_len(&self) -> usize {
+        usize::from(self.version_ihl & 0x0f) * 4
+    }
+}
+
+/// What forwarding needs of a packet whose header is sound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ipv4 {
+    /// Header with options, in bytes: 20 to 60.
+    pub header_len: usize,
+    /// Header and payload, in bytes: at least `header_len`, at most the bytes parsed.
+    pub total_len: usize,
+    /// What follows.
+    pub protocol: u8,
+    /// Sender.
+    pub src: Ipv4Addr,
+    /// Receiver.
+    pub dst: Ipv4Addr,
+    /// This is not the last fragment.
+    pub more_fragments: bool,
+    /// Where the payload belongs in the whole packet, in bytes: a multiple of 8.
+    pub fragment_offset: u16,
+    /// The sender forbids to fragment it.
+    pub dont_fragment: bool,
+    /// Hops left.
+    pub ttl: u8,
+}
+
+impl Ipv4 {
+    /// Whether it is a part of a larger packet.
+    #[inline]
+    pub fn is_fragment(&self) -> bool {
+        self.more_fragments || self.fragment_offset != 0
+    }
+}
+
+/// Why bytes are no sound IPv4 packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Ipv4Error {
+    /// Fewer bytes than the header has.
+    #[error("IPv4 header is cut short")]
+    Truncated,
+    /// The version is not 4.
+    #[error("IP version {0} is not 4")]
+    Version(u8),
+    /// The header claims to be shorter than its fixed part; in bytes.
+    #[error("IPv4 header length {0} is less than 20")]
+    HeaderLength(usize),
+    /// The packet claims to be shorter than its header, or longer than the bytes there are.
+    #[error("IPv4 total length {0} is less than its header or more than there is")]
+    TotalLength(usize),
+    /// The header checksum is wrong.
+    #[error("IPv4 header checksum is wrong")]
+    Checksum,
+}
+
+/// Checks the IPv4 header at the start of `packet`. The checksum is verified unless the port found it
+/// [`RxChecksum::Good`]; a port's `Bad` is not taken on trust. Bytes after the total length are padding, and the
+/// caller's to trim.
+#[inline]
+pub fn parse(packet: &[u8], port_says: RxChecksum) -> Result<Ipv4, Ipv4Error> {
+    let header = Header::view(packet).ok_or(Ipv4Error::Truncated)?;
+    let version = header.version_ihl >> 4;
+    if version != 4 {
+        return Err(Ipv4Error::Version(version));
+    }
+    let header_len = header.header_len();
+    if header_len < HEADER_LEN {
+        return Err(Ipv4Error::HeaderLength(header_len));
+    }
+    let whole_header = packet.get(..header_len).ok_or(Ipv4Error::Truncated)?;
+    if port_says != RxChecksum::Good && checksum::ones_complement(whole_header) != 0xffff {
+        return Err(Ipv4Error::Checksum);
+    }
+    let total_len = usize::from(header.total_len.get());
+    if !(header_len..=packet.len()).contains(&total_len) {
+        return Err(Ipv4Error::TotalLength(total_len));
+    }
+    let fragment = header.fragment.get();
+    Ok(Ipv4 {
+        header_len,
+        total_len,
+        protocol: header.protocol,
+        src: header.source(),
+        dst: header.destination(),
+        more_fragments: fragment & MORE_FRAGMENTS != 0,
+        fragment_offset: (fragment & FRAGMENT_OFFSET) * 8,
+        dont_fragment: fragment & DONT_FRAGMENT != 0,
+        ttl: header.ttl,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SRC: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+    const DST: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 7);
+
+    /// A packet with 4 bytes of payload, changed by `edit`, its checksum made right again.
+    fn packet(edit: impl FnOnce(&mut Header)) -> Vec<u8> {
+        let mut header = Header::new(SRC, DST, UDP, 64, 4);
+        edit(&mut header);
+        header.checksum.set(0);
+        header.checksum.set(!checksum::ones_complement(header.as_bytes()));
+        [header.as_bytes(), &[0; 4]].concat()
+    }
+
+    #[test]
+    fn sound_packet() {
+        let mut bytes = packet(|_| ());
+        bytes.extend_from_slice(&[0; 22]); // Ethernet padding
+        let expected = Ipv4 {
+            header_len: 20,
+            total_len: 24,
+            protocol: UDP,
+            src: SRC,
+            dst: DST,
+            more_fragments: false,
+            fragment_offset: 0,
+            dont_fragment: true,
+            ttl: 64,
+        };
+        assert_eq!(parse(&bytes, RxChecksum::Unknown), Ok(expected));
+        assert!(!expected.is_fragment());
+    }
+
+    #[test]
+    fn fragments() {
+        let first = parse(&packet(|h| h.fragment.set(0x2000)), RxChecksum::Unknown).expect("sound");
+        assert!(first.is_fragment() && first.more_fragments && first.fragment_offset == 0 && !first.dont_fragment);
+        let last = parse(&packet(|h| h.fragment.set(0x1fff)), RxChecksum::Unknown).expect("sound");
+        assert!(last.is_fragment() && !last.more_fragments && last.fragment_offset == 65528);
+    }
+
+    #[test]
+    fn wrong_headers_are_told_apart() {
+        let parse_edited = |edit: fn(&mut Header)| parse(&packet(edit), RxChecksum::Unknown);
+        assert_eq!(parse(&packet(|_| ())[..19], RxChecksum::Unknown), Err(Ipv4Error::Truncated));
+        assert_eq!(parse_edited(|h| h.version_ihl = 0x47), Err(Ipv4Error::Truncated));
+        assert_eq!(parse_edited(|h| h.version_ihl = 0x65), Err(Ipv4Error::Version(6)));
+        assert_eq!(parse_edited(|h| h.version_ihl = 0x44), Err(Ipv4Error::HeaderLength(16)));
+        assert_eq!(parse_edited(|h| h.total_len.set(19)), Err(Ipv4Error::TotalLength(19)));
+        assert_eq!(parse_edited(|h| h.total_len.set(25)), Err(Ipv4Error::TotalLength(25)));
+    }
+
+    #[test]
+    fn only_a_good_verdict_skips_the_checksum() {
+        let mut bytes = packet(|_| ());
+        bytes[8] ^= 1;
+        assert_eq!(parse(&bytes, RxChecksum::Unknown), Err(Ipv4Error::Checksum));
+        assert_eq!(parse(&bytes, RxChecksum::Bad), Err(Ipv4Error::Checksum));
+        assert!(parse(&bytes, RxChecksum::Good).is_ok());
+        assert!(parse(&packet(|_| ()), RxChecksum::Bad).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn own_headers_are_sound(src: [u8; 4], dst: [u8; 4], protocol: u8, ttl: u8, len in 0u16..=65515) {
+            let mut bytes = Header::new(src.into(), dst.into(), protocol, ttl, len).as_bytes().to_vec();
+            bytes.resize(20 + usize::from(len), 0);
+            let ipv4 = parse(&bytes, RxChecksum::Unknown).expect("sound");
+            prop_assert_eq!((ipv4.src.octets(), ipv4.dst.octets(), ipv4.protocol, ipv4.ttl), (src, dst, protocol, ttl));
+            prop_assert_eq!(ipv4.total_len, bytes.len());
+        }
+    }
+}
