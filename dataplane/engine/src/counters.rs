@@ -1,0 +1,159 @@
+//! Counters that one worker writes and anyone may read.
+//!
+//! Each counter has a single writer, so adding is a plain load and a plain store and never a locked instruction; a
+//! reader sees each counter whole, and all of them exactly once the worker is quiet.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::drop_reason::{DropReason, Event};
+
+/// A counter with one writer.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// The value.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    pub(crate) fn add(&self, n: u64) {
+        self.0.store(self.get().wrapping_add(n), Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn subtract(&self, n: u64) {
+        self.0.store(self.get().wrapping_sub(n), Ordering::Relaxed);
+    }
+}
+
+/// What a worker counts for one server slot, in one cache line.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub struct ServerCounters {
+    /// Connections in the established state now.
+    pub active: Counter,
+    /// Connections in other states now.
+    pub inactive: Counter,
+    /// Connections ever.
+    pub connections: Counter,
+    /// Packets from clients.
+    pub in_packets: Counter,
+    /// Packets from the server.
+    pub out_packets: Counter,
+    /// Bytes from clients, layer 3.
+    pub in_bytes: Counter,
+    /// Bytes from the server, layer 3.
+    pub out_bytes: Counter,
+}
+
+impl ServerCounters {
+    pub(crate) fn gauge(&self, active: bool) -> &Counter {
+        if active { &self.active } else { &self.inactive }
+    }
+}
+
+/// What a worker counts for one local address.
+#[derive(Debug, Default)]
+pub struct LocalCounters {
+    /// Ports held by connections now.
+    pub ports_in_use: Counter,
+    /// Requests for a port that found none.
+    pub missed: Counter,
+}
+
+/// How many slots of each kind there are.
+#[derive(Clone, Copy, Debug)]
+pub struct Slots {
+    /// Servers.
+    pub servers: usize,
+    /// Local addresses.
+    pub locals: usize,
+    /// Bindings of a service to a local address.
+    pub bindings: usize,
+    /// Services.
+    pub services: usize,
+}
+
+/// Everything a worker counts.
+#[derive(Debug)]
+pub struct Counters {
+    /// Packets received from ports.
+    pub received: Counter,
+    /// Packets made by the worker.
+    pub originated: Counter,
+    /// Packets accepted by ports.
+    pub transmitted: Counter,
+    /// Packets whose purpose ended here.
+    pub consumed: Counter,
+    /// Packets waiting now.
+    pub held: Counter,
+    /// Connections now.
+    pub connections: Counter,
+    drops: [Counter; DropReason::COUNT],
+    events: [Counter; Event::COUNT],
+    servers: Box<[ServerCounters]>,
+    locals: Box<[LocalCounters]>,
+    bindings: Box<[Counter]>,
+}
+
+fn zeroed<T: Default>(n: usize) -> Box<[T]> {
+    (0..n).map(|_| T::default()).collect()
+}
+
+impl Counters {
+    /// Counters at zero.
+    pub fn new(slots: Slots) -> Self {
+        Counters {
+            received: Counter::default(),
+            originated: Counter::default(),
+            transmitted: Counter::default(),
+            consumed: Counter::default(),
+            held: Counter::default(),
+            connections: Counter::default(),
+            drops: Default::default(),
+            events: Default::default(),
+            servers: zeroed(slots.servers),
+            locals: zeroed(slots.locals),
+            bindings: zeroed(slots.bindings),
+        }
+    }
+
+    /// Packets dropped for a reason.
+    pub fn drops(&self, reason: DropReason) -> &Counter {
+        &self.drops[reason as usize]
+    }
+
+    /// Occurrences of an event.
+    pub fn events(&self, event: Event) -> &Counter {
+        &self.events[event as usize]
+    }
+
+    /// The counters of a server's slot.
+    #[inline]
+    pub fn server(&self, slot: u32) -> &ServerCounters {
+        &self.servers[slot as usize]
+    }
+
+    /// The counters of a local address's slot.
+    pub fn local(&self, slot: u32) -> &LocalCounters {
+        &self.locals[slot as usize]
+    }
+
+    /// Connections that now use a binding of a service to a local address.
+    pub fn binding(&self, slot: u32) -> &Counter {
+        &self.bindings[slot as usize]
+    }
+
+    /// Counts packets received from ports.
+    pub fn count_received(&self, packets: usize) {
+        self.received.add(packets as u64);
+    }
+
+    /// Counts packets that ports accepted, and those they refused.
+    pub fn count_transmitted(&self, accepted: usize, refused: usize) {
+        self.transmitted.add(accepted as u64);
+        self.drops(DropReason::TransmitRefused).add(refused as u64);
+    }
+}

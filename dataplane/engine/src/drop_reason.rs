@@ -1,0 +1,115 @@
+//! Why packets are dropped, and what else is worth counting. Every reason is a counter of its own.
+
+macro_rules! counted {
+    ($(#[$outer:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident => $text:literal,)* }) => {
+        $(#[$outer])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum $name { $($(#[$doc])* $variant,)* }
+
+        impl $name {
+            /// All of them, in the order they are printed.
+            pub const ALL: [$name; $name::COUNT] = [$($name::$variant,)*];
+
+            /// How many there are.
+            pub const COUNT: usize = [$($name::$variant as u8,)*].len();
+
+            /// The name of the counter, stable between versions.
+            pub fn name(self) -> &'static str {
+                match self { $($name::$variant => $text,)* }
+            }
+        }
+    };
+}
+
+counted! {
+    /// Why a packet was dropped.
+    DropReason {
+        /// The frame is shorter than its headers say, or than they must be.
+        Truncated => "truncated",
+        /// The buffer is a chain, or has no room for what must be added.
+        BadBuffer => "bad_buffer",
+        /// The frame is for another host.
+        OtherHost => "other_host",
+        /// Broadcast and multicast that nothing here listens to.
+        NotUnicast => "not_unicast",
+        /// An EtherType nothing here handles.
+        UnknownEtherType => "unknown_ethertype",
+        /// An ARP packet that makes no sense.
+        BadArp => "bad_arp",
+        /// An ARP request for an address that is not here.
+        ArpOther => "arp_other",
+        /// An IPv4 header that makes no sense.
+        BadIpHeader => "bad_ip_header",
+        /// The IPv4 header checksum is wrong.
+        BadIpChecksum => "bad_ip_checksum",
+        /// A source address nobody can have.
+        MartianSource => "martian_source",
+        /// A fragment.
+        Fragment => "fragment",
+        /// A TCP, UDP or ICMP header that makes no sense.
+        BadTransportHeader => "bad_transport_header",
+        /// The ICMP checksum is wrong.
+        BadIcmpChecksum => "bad_icmp_checksum",
+        /// For an address that is not here.
+        NotLocal => "not_local",
+        /// An IP protocol, or an ICMP type, nothing here handles.
+        UnknownProtocol => "unknown_protocol",
+        /// For an address here, but no service has that port.
+        NoService => "no_service",
+        /// TCP for a service, of no connection and not asking for one.
+        NoConnection => "no_connection",
+        /// The service's VIP is not on any interface here.
+        VipNotHeld => "vip_not_held",
+        /// The service has no server that may take a connection.
+        NoServer => "no_server",
+        /// The service has no local address.
+        NoLocalAddress => "no_local_address",
+        /// No local address has a port left towards the server.
+        NoPort => "no_port",
+        /// The connection table is full.
+        ConnectionTableFull => "connection_table_full",
+        /// No route to the next destination.
+        NoRoute => "no_route",
+        /// The neighbour table is full.
+        NeighbourTableFull => "neighbour_table_full",
+        /// Too many packets wait for this neighbour, or for all.
+        NeighbourQueueFull => "neighbour_queue_full",
+        /// The neighbour did not answer.
+        NeighbourUnreachable => "neighbour_unreachable",
+        /// Longer than the MTU of the way on.
+        ExceedsMtu => "exceeds_mtu",
+        /// The port refused the packet: its queue is full or its link down.
+        TransmitRefused => "transmit_refused",
+    }
+}
+
+counted! {
+    /// What is counted besides drops.
+    Event {
+        /// A TOA option did not fit, and the packet went without.
+        ToaNoRoom => "toa_no_room",
+        /// A note to control was lost because control is behind; it will be made again.
+        NoteLost => "note_lost",
+        /// There was no buffer for a packet to be made.
+        NoBuffer => "no_buffer",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_names_are_unique() {
+        for (number, reason) in DropReason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, number);
+        }
+        let mut names: Vec<_> = DropReason::ALL.map(DropReason::name).to_vec();
+        names.extend(Event::ALL.map(Event::name));
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+}

@@ -1,0 +1,272 @@
+//! The index of the flow table: from the hash of a key to candidates for its flow.
+//!
+//! A bucket is one cache line of eight 16-bit tags and eight 32-bit references. A key has two buckets, its home and an
+//! alternative that follows from home and tag alone, so a reference can move between them without a look at its flow.
+//! A reference goes home when there is room, which keeps nearly every hit to one line; a bucket counts the references
+//! it sent away, so that a miss reads the alternative only where there may be something. When both are full, one of
+//! their sixteen references is moved to its own other bucket: insertion is bounded by that one step.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use crate::prefetch::prefetch;
+
+const SLOTS: usize = 8;
+
+/// Which of a flow's two keys a reference stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// The client's packets.
+    In,
+    /// The server's packets.
+    Out,
+}
+
+/// A cache line of the index. All zero bytes are an empty bucket.
+#[derive(Clone, Copy, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C, align(64))]
+pub struct Bucket {
+    tags: [u16; SLOTS],
+    references: [u32; SLOTS],
+    /// References whose home this is and which live in their alternative.
+    away: u32,
+    reserved: [u32; 3],
+}
+
+/// A flow's number with its direction, as kept in a bucket: bit 0 the direction, bit 1 whether it lives away from home.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Reference(u32);
+
+impl Reference {
+    fn new(flow: u32, direction: Direction, away: bool) -> Self {
+        Reference(flow << 2 | u32::from(away) << 1 | u32::from(direction == Direction::Out))
+    }
+
+    fn flow(self) -> u32 {
+        self.0 >> 2
+    }
+
+    fn direction(self) -> Direction {
+        if self.0 & 1 == 0 { Direction::In } else { Direction::Out }
+    }
+
+    fn away(self) -> bool {
+        self.0 & 2 != 0
+    }
+
+    fn names(self, flow: u32, direction: Direction) -> bool {
+        self.flow() == flow && self.direction() == direction
+    }
+}
+
+/// The most flows an index can refer to.
+pub const MAX_FLOWS: u32 = 1 << 30;
+
+/// How many buckets hold two references for each of `flows` flows at 85% load or below; a power of two.
+pub fn buckets_for(flows: u32) -> usize {
+    let references = u64::from(flows) * 2;
+    (references * 100).div_ceil(85 * SLOTS as u64).next_power_of_two().max(2) as usize
+}
+
+/// An index over buckets that live elsewhere; their number is a power of two.
+pub struct Index<'m> {
+    buckets: &'m mut [Bucket],
+}
+
+/// Where a hash leads: the home bucket and the tag, which is never zero.
+#[derive(Clone, Copy)]
+struct Place {
+    home: usize,
+    tag: u16,
+}
+
+impl<'m> Index<'m> {
+    /// Takes over buckets as they are.
+    pub fn new(buckets: &'m mut [Bucket]) -> Self {
+        debug_assert!(buckets.len().is_power_of_two());
+        Index { buckets }
+    }
+
+    fn mask(&self) -> usize {
+        self.buckets.len() - 1
+    }
+
+    fn place(&self, hash: u64) -> Place {
+        Place { home: hash as usize & self.mask(), tag: (hash >> 48) as u16 | 1 }
+    }
+
+    /// The other bucket of a tag seen in `bucket`; its own inverse, and never `bucket` itself.
+    fn other(&self, bucket: usize, tag: u16) -> usize {
+        let offset = (u64::from(tag).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize | 1;
+        bucket ^ (offset & self.mask())
+    }
+
+    /// Asks for the lines a lookup of `hash` will read first.
+    #[inline]
+    pub fn prefetch(&self, hash: u64) {
+        prefetch(&self.buckets[hash as usize & self.mask()]);
+    }
+
+    /// The candidates for `hash`: flows one of whose keys has its tag. The caller compares keys.
+    #[inline]
+    pub fn candidates(&self, hash: u64) -> impl Iterator<Item = (u32, Direction)> + '_ {
+        let place = self.place(hash);
+        let home = &self.buckets[place.home];
+        let away = (home.away != 0).then(|| &self.buckets[self.other(place.home, place.tag)]);
+        home.matches(place.tag).chain(away.into_iter().flat_map(move |bucket| bucket.matches(place.tag)))
+    }
+
+    /// Adds a reference under `hash`. Says false when there was no room within one move, and then nothing changed.
+    pub fn insert(&mut self, hash: u64, flow: u32, direction: Direction) -> bool {
+        let Place { home, tag } = self.place(hash);
+        let other = self.other(home, tag);
+        if self.put(home, tag, Reference::new(flow, direction, false)) {
+            return true;
+        }
+        if self.put(other, tag, Reference::new(flow, direction, true)) {
+            self.buckets[home].away += 1;
+            return true;
+        }
+        if self.make_room(home) {
+            return self.put(home, tag, Reference::new(flow, direction, false));
+        }
+        if self.make_room(other) && self.put(other, tag, Reference::new(flow, direction, true)) {
+            self.buckets[home].away += 1;
+            return true;
+        }
+        false
+    }
+
+    /// Removes the reference of `flow` and `direction` under `hash`. Says whether it was there.
+    pub fn remove(&mut self, hash: u64, flow: u32, direction: Direction) -> bool {
+        let Place { home, tag } = self.place(hash);
+        let other = self.other(home, tag);
+        for bucket in [home, other] {
+            let found = self.buckets[bucket].matching(tag).find(|&slot| {
+                Reference(self.buckets[bucket].references[slot]).names(flow, direction)
+            });
+            if let Some(slot) = found {
+                self.buckets[bucket].tags[slot] = 0;
+                if bucket == other {
+                    self.buckets[home].away -= 1;
+                }
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Moves one reference of a full bucket to its other bucket. Says whether one could be moved.
+    fn make_room(&mut self, bucket: usize) -> bool {
+        for slot in 0..SLOTS {
+            let tag = self.buckets[bucket].tags[slot];
+            let reference = Reference(self.buckets[bucket].references[slot]);
+            let target = self.other(bucket, tag);
+            if !self.put(target, tag, Reference(reference.0 ^ 2)) {
+                continue;
+            }
+            if reference.away() {
+                self.buckets[target].away -= 1;
+            } else {
+                self.buckets[bucket].away += 1;
+            }
+            self.buckets[bucket].tags[slot] = 0;
+            return true;
+        }
+        false
+    }
+
+    fn put(&mut self, bucket: usize, tag: u16, reference: Reference) -> bool {
+        let bucket = &mut self.buckets[bucket];
+        let Some(slot) = bucket.matching(0).next() else { return false };
+        bucket.tags[slot] = tag;
+        bucket.references[slot] = reference.0;
+        true
+    }
+}
+
+impl Bucket {
+    /// The slots that hold `tag`, as set bits.
+    #[inline]
+    fn mask(&self, tag: u16) -> u32 {
+        let mut mask = 0;
+        for (slot, &held) in self.tags.iter().enumerate() {
+            mask |= u32::from(held == tag) << slot;
+        }
+        mask
+    }
+
+    #[inline]
+    fn matching(&self, tag: u16) -> impl Iterator<Item = usize> + use<> {
+        let mut mask = self.mask(tag);
+        std::iter::from_fn(move || {
+            let slot = mask.trailing_zeros() as usize;
+            mask &= mask.wrapping_sub(1);
+            (slot < SLOTS).then_some(slot)
+        })
+    }
+
+    #[inline]
+    fn matches(&self, tag: u16) -> impl Iterator<Item = (u32, Direction)> + '_ {
+        self.matching(tag).map(|slot| {
+            let reference = Reference(self.references[slot & (SLOTS - 1)]);
+            (reference.flow(), reference.direction())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn check(index: &Index<'_>, model: &HashMap<(u32, bool), u64>) {
+        for (&(flow, out), &hash) in model {
+            let direction = if out { Direction::Out } else { Direction::In };
+            let found = index.candidates(hash).filter(|&c| c == (flow, direction)).count();
+            assert_eq!(found, 1, "flow {flow} {direction:?}");
+        }
+        let held: usize = index.buckets.iter().flat_map(|b| b.tags).filter(|&tag| tag != 0).count();
+        assert_eq!(held, model.len());
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_a_map(operations in prop::collection::vec((any::<bool>(), 0u32..64, any::<bool>(), any::<u64>()), 1..400)) {
+            // Few buckets and coarse hashes, so that both buckets fill and references move.
+            let mut buckets = vec![Bucket::default(); 8];
+            let mut index = Index::new(&mut buckets);
+            let mut model = HashMap::new();
+            for (add, flow, out, random) in operations {
+                let direction = if out { Direction::Out } else { Direction::In };
+                let hash = random & 0x0007_0000_0000_0007;
+                if let Some(hash) = model.remove(&(flow, out)) {
+                    prop_assert!(index.remove(hash, flow, direction));
+                    prop_assert!(!index.remove(hash, flow, direction));
+                } else if add && index.insert(hash, flow, direction) {
+                    model.insert((flow, out), hash);
+                }
+                check(&index, &model);
+            }
+        }
+    }
+
+    #[test]
+    fn an_insert_at_85_percent_load_does_not_fail() {
+        let mut buckets = vec![Bucket::default(); 1 << 12];
+        let mut index = Index::new(&mut buckets);
+        let capacity = (1u32 << 12) * SLOTS as u32 * 85 / 100;
+        let hasher = ahash::RandomState::with_seeds(1, 2, 3, 4);
+        for flow in 0..capacity {
+            assert!(index.insert(hasher.hash_one(flow), flow, Direction::In));
+        }
+        // Churn: the oldest goes, a new one comes, ten times the table over.
+        for flow in capacity..capacity * 11 {
+            let old = flow - capacity;
+            assert!(index.remove(hasher.hash_one(old), old, Direction::In));
+            assert!(index.insert(hasher.hash_one(flow), flow, Direction::In), "flow {flow}");
+        }
+    }
+}

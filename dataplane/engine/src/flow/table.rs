@@ -1,0 +1,318 @@
+//! The table itself: flows found by either key, made, aged and ended.
+
+use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
+
+use super::entry::{Endpoints, Flow, NONE};
+use super::index::{Bucket, Direction, Index, MAX_FLOWS, buckets_for};
+use super::key::{FlowHasher, FlowKey};
+use super::state::State;
+use super::wheel::{SLOTS, Wheel};
+use crate::prefetch::prefetch;
+use crate::time::Tick;
+
+const MAGIC: u64 = u64::from_be_bytes(*b"sluiceft");
+const VERSION: u32 = 1;
+
+/// What begins a region: what is needed to read the rest.
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C, align(64))]
+struct Header {
+    magic: u64,
+    version: u32,
+    flows: u32,
+    hash_key: [u64; 4],
+    free: u32,
+    live: u32,
+    reserved: [u32; 2],
+}
+
+/// The bytes a table of this many flows takes.
+pub fn region_size(flows: u32) -> usize {
+    size_of::<Header>()
+        + buckets_for(flows) * size_of::<Bucket>()
+        + flows as usize * size_of::<Flow>()
+        + SLOTS * size_of::<u32>()
+}
+
+/// Why a flow could not be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoRoom {
+    /// Every entry is in use.
+    Entries,
+    /// The buckets of a key are full.
+    Buckets,
+}
+
+/// Memory for a table on the heap, for where there is none from elsewhere.
+pub struct Region(Vec<Line>);
+
+#[derive(Clone, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C, align(64))]
+struct Line([u8; 64]);
+
+impl Region {
+    /// Zeroed memory for a table of this many flows.
+    pub fn new(flows: u32) -> Self {
+        Region(vec![Line([0; 64]); region_size(flows).div_ceil(64)])
+    }
+
+    /// The memory, aligned to a cache line.
+    pub fn bytes(&mut self) -> &mut [u8] {
+        self.0.as_mut_bytes()
+    }
+}
+
+/// A worker's flows.
+pub struct FlowTable<'m> {
+    header: &'m mut Header,
+    index: Index<'m>,
+    flows: &'m mut [Flow],
+    wheel: Wheel<'m>,
+    hasher: FlowHasher,
+}
+
+impl<'m> FlowTable<'m> {
+    /// An empty table for `flows` flows in `region`, which holds at least [`region_size`] bytes and is aligned to 64.
+    /// `None` when it is too small or not aligned, or when `flows` is 0 or above 2³⁰.
+    pub fn new(region: &'m mut [u8], flows: u32, hash_key: [u64; 4], now: Tick) -> Option<Self> {
+        if flows == 0 || flows > MAX_FLOWS {
+            return None;
+        }
+        let (header, rest) = Header::mut_from_prefix(region).ok()?;
+        let (buckets, rest) = <[Bucket]>::mut_from_prefix_with_elems(rest, buckets_for(flows)).ok()?;
+        let (entries, rest) = <[Flow]>::mut_from_prefix_with_elems(rest, flows as usize).ok()?;
+        let (heads, _) = <[u32]>::mut_from_prefix_with_elems(rest, SLOTS).ok()?;
+        *header = Header { magic: MAGIC, version: VERSION, flows, hash_key, free: 0, live: 0, reserved: [0; 2] };
+        buckets.zero();
+        for (number, flow) in entries.iter_mut().enumerate() {
+            flow.zero();
+            flow.wheel_next = if number + 1 < flows as usize { number as u32 + 1 } else { NONE };
+        }
+        Some(FlowTable {
+            header,
+            index: Index::new(buckets),
+            flows: entries,
+            wheel: Wheel::new(heads, now),
+            hasher: FlowHasher::new(hash_key),
+        })
+    }
+
+    /// Flows in the table.
+    pub fn len(&self) -> u32 {
+        self.header.live
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Flows there is room for.
+    pub fn capacity(&self) -> u32 {
+        self.header.flows
+    }
+
+    /// The hash of a key, to be given to the other calls.
+    #[inline]
+    pub fn hash(&self, key: &FlowKey) -> u64 {
+        self.hasher.hash(key)
+    }
+
+    /// Asks for the memory a lookup reads first.
+    #[inline]
+    pub fn prefetch_bucket(&self, hash: u64) {
+        self.index.prefetch(hash);
+    }
+
+    /// Asks for the memory a lookup reads last. Call it when the bucket has had time to come.
+    #[inline]
+    pub fn prefetch_flow(&self, hash: u64) {
+        for (number, _) in self.index.candidates(hash) {
+            prefetch(&self.flows[number as usize]);
+        }
+    }
+
+    /// The flow a packet belongs to, and the direction it goes.
+    #[inline]
+    pub fn find(&self, key: &FlowKey, hash: u64) -> Option<(u32, Direction)> {
+        self.index.candidates(hash).find(|&(number, direction)| {
+            self.flows.get(number as usize).is_some_and(|flow| flow.matches(key, direction))
+        })
+    }
+
+    /// A flow by its number.
+    #[inline]
+    pub fn flow(&self, number: u32) -> &Flow {
+        &self.flows[number as usize]
+    }
+
+    /// A flow by its number.
+    #[inline]
+    pub fn flow_mut(&mut self, number: u32) -> &mut Flow {
+        &mut self.flows[number as usize]
+    }
+
+    /// Makes a flow with a timeout in ticks.
+    ///
+    /// # Errors
+    /// When there is no room, and then nothing has changed.
+    pub fn insert(&mut self, endpoints: &Endpoints, state: State, timeout: u32, now: Tick) -> Result<u32, NoRoom> {
+        let number = self.header.free;
+        if number == NONE {
+            return Err(NoRoom::Entries);
+        }
+        let hash_in = self.hash(&endpoints.key(Direction::In));
+        let hash_out = self.hash(&endpoints.key(Direction::Out));
+        if !self.index.insert(hash_in, number, Direction::In) {
+            return Err(NoRoom::Buckets);
+        }
+        if !self.index.insert(hash_out, number, Direction::Out) {
+            self.index.remove(hash_in, number, Direction::In);
+            return Err(NoRoom::Buckets);
+        }
+        let flow = &mut self.flows[number as usize];
+        self.header.free = flow.wheel_next;
+        self.header.live += 1;
+        flow.fill(endpoints, state, now);
+        flow.set_timeout(timeout);
+        self.wheel.link(self.flows, number);
+        Ok(number)
+    }
+
+    /// Puts a flow in a state with a timeout in ticks.
+    pub fn set_state(&mut self, number: u32, state: State, timeout: u32) {
+        let flow = &mut self.flows[number as usize];
+        let shorter = timeout < flow.timeout();
+        flow.set_state(state);
+        flow.set_timeout(timeout);
+        if shorter {
+            self.wheel.unlink(self.flows, number);
+            self.wheel.link(self.flows, number);
+        }
+    }
+
+    /// The next flow that has expired by `now`, which the caller ends with [`FlowTable::remove_expired`]; `None` when
+    /// there is none or `budget` flows were looked at.
+    pub fn next_expired(&mut self, now: Tick, budget: &mut u32) -> Option<u32> {
+        self.wheel.expired(self.flows, now, budget)
+    }
+
+    /// Ends a flow that [`FlowTable::next_expired`] gave.
+    pub fn remove_expired(&mut self, number: u32) {
+        let endpoints = self.flows[number as usize].endpoints();
+        for direction in [Direction::In, Direction::Out] {
+            let hash = self.hash(&endpoints.key(direction));
+            let removed = self.index.remove(hash, number, direction);
+            debug_assert!(removed, "flow {number} was not in the index");
+        }
+        let flow = &mut self.flows[number as usize];
+        flow.clear();
+        flow.wheel_next = std::mem::replace(&mut self.header.free, number);
+        self.header.live -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::net::Ipv4Addr;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn endpoints(n: u16) -> Endpoints {
+        Endpoints {
+            protocol: 6,
+            client: (Ipv4Addr::new(10, 0, 0, 1), n),
+            virt: (Ipv4Addr::new(10, 0, 0, 100), 80),
+            local: (Ipv4Addr::new(192, 168, 100, 200), n),
+            server: (Ipv4Addr::new(192, 168, 100, 2), 80),
+        }
+    }
+
+    fn find(table: &FlowTable<'_>, key: &FlowKey) -> Option<(u32, Direction)> {
+        table.find(key, table.hash(key))
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_a_map_while_flows_come_and_expire(
+            steps in prop::collection::vec((0u16..40, 0u32..40, 0u8..4), 1..300),
+        ) {
+            let mut region = Region::new(24);
+            let mut table = FlowTable::new(region.bytes(), 24, [1, 2, 3, 4], Tick(u32::MAX - 100)).unwrap();
+            let mut now = Tick(u32::MAX - 100);
+            // Key to (deadline, timeout, number).
+            let mut model: BTreeMap<u16, (Tick, u32, u32)> = BTreeMap::new();
+            for (n, timeout, step) in steps {
+                let known = model.get(&n).copied();
+                match (step, known) {
+                    (0, None) => match table.insert(&endpoints(n), State::TcpNone, timeout, now) {
+                        Ok(number) => { model.insert(n, (now.plus(timeout), timeout, number)); }
+                        Err(reason) => {
+                            prop_assert_eq!(reason, NoRoom::Entries);
+                            prop_assert_eq!(model.len(), 24);
+                        }
+                    },
+                    (1, Some((_, old, number))) => {
+                        table.flow_mut(number).touch(now);
+                        model.insert(n, (now.plus(old), old, number));
+                    }
+                    (2, Some((deadline, old, number))) => {
+                        table.set_state(number, State::TcpEstablished, timeout);
+                        let seen = Tick(deadline.0.wrapping_sub(old));
+                        model.insert(n, (seen.plus(timeout), timeout, number));
+                    }
+                    _ => {
+                        // A deadline already past is met at the next tick.
+                        now = now.plus(u32::from(n) + 1);
+                        let mut expired = Vec::new();
+                        while let Some(number) = table.next_expired(now, &mut u32::MAX.clone()) {
+                            expired.push(number);
+                            table.remove_expired(number);
+                        }
+                        let mut expected: Vec<u32> =
+                            model.values().filter(|m| m.0.since(now) <= 0).map(|m| m.2).collect();
+                        model.retain(|_, m| m.0.since(now) > 0);
+                        expired.sort_unstable();
+                        expected.sort_unstable();
+                        prop_assert_eq!(expired, expected);
+                    }
+                }
+                prop_assert_eq!(table.len() as usize, model.len());
+                for n in 0..40 {
+                    for direction in [Direction::In, Direction::Out] {
+                        let expected = model.get(&n).map(|m| (m.2, direction));
+                        prop_assert_eq!(find(&table, &endpoints(n).key(direction)), expected);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_budget_bounds_the_flows_looked_at() {
+        let mut region = Region::new(100);
+        let mut table = FlowTable::new(region.bytes(), 100, [0; 4], Tick(0)).unwrap();
+        for n in 0..100 {
+            table.insert(&endpoints(n), State::TcpNone, 8, Tick(0)).unwrap();
+        }
+        let mut budget = 30;
+        let mut ended = 0;
+        while let Some(number) = table.next_expired(Tick(8), &mut budget) {
+            table.remove_expired(number);
+            ended += 1;
+        }
+        assert_eq!((ended, budget, table.len()), (30, 0, 70));
+    }
+
+    #[test]
+    fn a_region_too_small_or_askew_is_refused() {
+        let mut region = Region::new(8);
+        assert!(FlowTable::new(&mut region.bytes()[1..], 4, [0; 4], Tick(0)).is_none());
+        assert!(FlowTable::new(region.bytes(), 4096, [0; 4], Tick(0)).is_none());
+        assert!(FlowTable::new(region.bytes(), 0, [0; 4], Tick(0)).is_none());
+        assert!(FlowTable::new(region.bytes(), 8, [0; 4], Tick(0)).is_some());
+    }
+}

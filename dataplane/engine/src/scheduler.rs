@@ -1,0 +1,170 @@
+//! Which server takes a new connection. Each worker schedules for itself, with a cursor of its own per service.
+
+use crate::counters::Counters;
+use crate::snapshot::{Server, Service};
+
+/// How a service picks servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheduler {
+    /// Round robin.
+    RoundRobin,
+    /// Interleaved weighted round robin.
+    WeightedRoundRobin,
+    /// Weighted least connections.
+    WeightedLeastConnections,
+}
+
+/// Where a worker is in a service's rotation. It survives configuration changes, and any value is valid.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cursor {
+    next: u32,
+    /// For weighted round robin: the weight a server must have to be picked in this turn of the rotation.
+    threshold: u32,
+}
+
+impl Service {
+    /// Picks a server with a weight above zero, if there is any.
+    pub fn schedule(&self, cursor: &mut Cursor, counters: &Counters) -> Option<&Server> {
+        match self.scheduler {
+            Scheduler::RoundRobin => self.round_robin(cursor),
+            Scheduler::WeightedRoundRobin => self.weighted_round_robin(cursor),
+            Scheduler::WeightedLeastConnections => self.weighted_least_connections(counters),
+        }
+    }
+
+    fn round_robin(&self, cursor: &mut Cursor) -> Option<&Server> {
+        let count = self.servers.len();
+        let start = cursor.next as usize % count.max(1);
+        let picked = (start..count).chain(0..start).find(|&at| self.servers[at].weight > 0)?;
+        cursor.next = picked as u32 + 1;
+        Some(&self.servers[picked])
+    }
+
+    /// The classic rotation of IPVS: turn after turn with a threshold that falls by the greatest common divisor of the
+    /// weights, picking the servers at or above it. A server of the greatest weight is picked in every turn, so a pick
+    /// looks at each server at most once.
+    fn weighted_round_robin(&self, cursor: &mut Cursor) -> Option<&Server> {
+        let count = self.servers.len() as u32;
+        if self.greatest_weight == 0 {
+            return None;
+        }
+        if cursor.threshold == 0 || cursor.threshold > self.greatest_weight {
+            cursor.threshold = self.greatest_weight;
+        }
+        for _ in 0..=count {
+            if cursor.next >= count {
+                cursor.next = 0;
+                cursor.threshold = match cursor.threshold.saturating_sub(self.weight_step) {
+                    0 => self.greatest_weight,
+                    lower => lower,
+                };
+            }
+            let server = &self.servers[cursor.next as usize];
+            cursor.next += 1;
+            if server.weight >= cursor.threshold {
+                return Some(server);
+            }
+        }
+        None
+    }
+
+    /// The least `(active × 256 + inactive) / weight`, compared by cross-multiplication.
+    fn weighted_least_connections(&self, counters: &Counters) -> Option<&Server> {
+        let overhead = |server: &Server| {
+            let held = counters.server(server.slot);
+            u128::from(held.active.get()) * 256 + u128::from(held.inactive.get())
+        };
+        let candidates = self.servers.iter().filter(|server| server.weight > 0);
+        let least = candidates.map(|server| (overhead(server), server)).reduce(|best, other| {
+            let (best_side, other_side) = (best.0 * u128::from(other.1.weight), other.0 * u128::from(best.1.weight));
+            if other_side < best_side { other } else { best }
+        });
+        least.map(|(_, server)| server)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::net::Ipv4Addr;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::counters::Slots;
+
+    fn service(scheduler: Scheduler, weights: &[u32]) -> Service {
+        let servers = weights
+            .iter()
+            .enumerate()
+            .map(|(n, &weight)| Server {
+                slot: n as u32,
+                address: Ipv4Addr::new(192, 168, 100, n as u8),
+                port: 80,
+                weight,
+            })
+            .collect();
+        Service::new(0, scheduler, servers, Vec::new())
+    }
+
+    fn counters(servers: usize) -> Counters {
+        Counters::new(Slots { servers, locals: 0, bindings: 0, services: 1 })
+    }
+
+    fn picks(service: &Service, n: usize) -> Vec<u32> {
+        let (mut cursor, counters) = (Cursor::default(), counters(service.servers.len()));
+        (0..n).filter_map(|_| service.schedule(&mut cursor, &counters)).map(|server| server.slot).collect()
+    }
+
+    #[test]
+    fn round_robin_takes_turns_and_skips_weight_zero() {
+        assert_eq!(picks(&service(Scheduler::RoundRobin, &[1, 0, 9]), 5), [0, 2, 0, 2, 0]);
+        assert!(picks(&service(Scheduler::RoundRobin, &[0, 0]), 5).is_empty());
+        assert!(picks(&service(Scheduler::RoundRobin, &[]), 5).is_empty());
+    }
+
+    #[test]
+    fn weighted_round_robin_interleaves() {
+        assert_eq!(picks(&service(Scheduler::WeightedRoundRobin, &[4, 3, 2]), 9), [0, 0, 1, 0, 1, 2, 0, 1, 2]);
+        assert!(picks(&service(Scheduler::WeightedRoundRobin, &[0]), 3).is_empty());
+        assert!(picks(&service(Scheduler::WeightedRoundRobin, &[]), 3).is_empty());
+    }
+
+    #[test]
+    fn a_cursor_of_another_configuration_is_harmless() {
+        let counters = counters(2);
+        for scheduler in [Scheduler::RoundRobin, Scheduler::WeightedRoundRobin] {
+            let mut cursor = Cursor { next: 77, threshold: 900 };
+            assert!(service(scheduler, &[1, 2]).schedule(&mut cursor, &counters).is_some());
+        }
+    }
+
+    #[test]
+    fn least_connections_weighs_active_ones_256_times() {
+        let counters = counters(3);
+        let service = service(Scheduler::WeightedLeastConnections, &[1, 2, 0]);
+        let mut pick = || service.schedule(&mut Cursor::default(), &counters).map(|server| server.slot);
+        assert_eq!(pick(), Some(0));
+        counters.server(0).inactive.add(1);
+        assert_eq!(pick(), Some(1));
+        counters.server(1).active.add(1);
+        assert_eq!(pick(), Some(0));
+        counters.server(0).inactive.add(128);
+        assert_eq!(pick(), Some(1));
+    }
+
+    proptest! {
+        #[test]
+        fn a_rotation_picks_each_server_by_its_weight(weights in prop::collection::vec(0u32..30, 1..8)) {
+            let service = service(Scheduler::WeightedRoundRobin, &weights);
+            let total: u32 = weights.iter().sum::<u32>() / service.weight_step.max(1);
+            let mut tally = BTreeMap::new();
+            for slot in picks(&service, total as usize) {
+                *tally.entry(slot).or_insert(0) += service.weight_step;
+            }
+            for (slot, &weight) in weights.iter().enumerate() {
+                prop_assert_eq!(tally.get(&(slot as u32)).copied().unwrap_or(0), weight);
+            }
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! The configuration as workers read it: immutable, made of shared pieces, replaced as a whole between bursts.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use ipnet::Ipv4Net;
+use net::MacAddr;
+use prefix_trie::PrefixMap;
+
+use crate::flow::State;
+use crate::id::InterfaceId;
+use crate::scheduler::Scheduler;
+use crate::time::Tick;
+
+/// One generation of the configuration.
+#[derive(Clone)]
+pub struct Snapshot {
+    /// The generation.
+    pub generation: u64,
+    /// The interfaces, by number.
+    pub interfaces: Arc<[Interface]>,
+    /// The addresses that are here.
+    pub addresses: Arc<Map<Ipv4Addr, InterfaceId>>,
+    /// The routes.
+    pub routes: Arc<Routes>,
+    /// The services.
+    pub services: Arc<Map<ServiceKey, Arc<Service>>>,
+    /// The timeouts of states.
+    pub timeouts: Arc<Timeouts>,
+}
+
+impl Snapshot {
+    /// The configuration in which there is nothing.
+    pub fn empty(hash_key: [u64; 4]) -> Self {
+        Snapshot {
+            generation: 0,
+            interfaces: Arc::new([]),
+            addresses: Arc::new(map(hash_key)),
+            routes: Arc::default(),
+            services: Arc::new(map(hash_key)),
+            timeouts: Arc::default(),
+        }
+    }
+
+    /// An interface by its number.
+    pub fn interface(&self, id: InterfaceId) -> Option<&Interface> {
+        self.interfaces.get(usize::from(id.0))
+    }
+}
+
+/// A map whose hash has no key of its own: what is looked up is hashed under a key drawn at start.
+pub type Map<K, V> = HashMap<K, V, ahash::RandomState>;
+
+/// An empty map under the secret key of this run.
+pub fn map<K, V>(key: [u64; 4]) -> Map<K, V> {
+    HashMap::with_hasher(ahash::RandomState::with_seeds(key[0], key[1], key[2], key[3]))
+}
+
+/// A logical interface.
+#[derive(Clone, Copy, Debug)]
+pub struct Interface {
+    /// Its MAC address.
+    pub mac: MacAddr,
+    /// Its MTU in bytes.
+    pub mtu: u16,
+}
+
+/// Routes by longest prefix.
+#[derive(Clone, Default)]
+pub struct Routes {
+    /// Changes with every change of the routes; flows compare it with the one they chose their next hops by.
+    pub generation: u32,
+    /// The best route to each prefix.
+    pub table: PrefixMap<Ipv4Net, Route>,
+}
+
+/// Where packets to a prefix go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// The interface they leave by.
+    pub interface: InterfaceId,
+    /// The gateway; the destination itself is the next hop without one.
+    pub gateway: Option<Ipv4Addr>,
+    /// The longest packet in bytes.
+    pub mtu: u16,
+}
+
+impl Routes {
+    /// The route to an address.
+    pub fn lookup(&self, destination: Ipv4Addr) -> Option<&Route> {
+        self.table.get_lpm(&Ipv4Net::from(destination)).map(|(_, route)| route)
+    }
+}
+
+/// What a service is looked up by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ServiceKey {
+    /// IP protocol number.
+    pub protocol: u8,
+    /// The virtual address.
+    pub vip: Ipv4Addr,
+    /// The virtual port.
+    pub port: u16,
+}
+
+/// A service.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// Its slot.
+    pub slot: u32,
+    /// How it picks servers.
+    pub scheduler: Scheduler,
+    /// Its servers.
+    pub servers: Vec<Server>,
+    /// Its local addresses.
+    pub locals: Vec<Local>,
+    pub(crate) greatest_weight: u32,
+    /// The greatest common divisor of the weights; 0 when there is none.
+    pub(crate) weight_step: u32,
+}
+
+impl Service {
+    /// A service with its servers and local addresses.
+    pub fn new(slot: u32, scheduler: Scheduler, servers: Vec<Server>, locals: Vec<Local>) -> Self {
+        let greatest_weight = servers.iter().map(|server| server.weight).max().unwrap_or(0);
+        let weight_step = servers.iter().map(|server| server.weight).fold(0, greatest_common_divisor);
+        Service { slot, scheduler, servers, locals, greatest_weight, weight_step }
+    }
+}
+
+fn greatest_common_divisor(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
+}
+
+/// A real server.
+#[derive(Clone, Copy, Debug)]
+pub struct Server {
+    /// Its slot.
+    pub slot: u32,
+    /// Its address.
+    pub address: Ipv4Addr,
+    /// Its port.
+    pub port: u16,
+    /// Its weight.
+    pub weight: u32,
+}
+
+/// A local address of a service.
+#[derive(Clone, Copy, Debug)]
+pub struct Local {
+    /// The slot of this binding of the service to the address.
+    pub binding_slot: u32,
+    /// The slot of the address, which owns the ports.
+    pub local_slot: u32,
+    /// The address.
+    pub address: Ipv4Addr,
+}
+
+/// How long a connection stays in each state without a packet.
+#[derive(Clone, Debug)]
+pub struct Timeouts([u32; State::COUNT]);
+
+impl Timeouts {
+    /// DPVS's defaults.
+    pub fn new() -> Self {
+        let mut timeouts = Timeouts([0; State::COUNT]);
+        for (state, seconds) in [
+            (State::TcpNone, 2),
+            (State::TcpEstablished, 90),
+            (State::TcpSynSent, 3),
+            (State::TcpSynReceived, 30),
+            (State::TcpFinWait, 7),
+            (State::TcpTimeWait, 7),
+            (State::TcpClose, 3),
+            (State::TcpCloseWait, 7),
+            (State::TcpLastAck, 7),
+            (State::TcpListen, 120),
+            (State::TcpSynAck, 30),
+            (State::UdpNone, 2),
+            (State::UdpOneWay, 300),
+            (State::UdpNormal, 300),
+        ] {
+            timeouts.set(state, seconds);
+        }
+        timeouts
+    }
+
+    /// Sets the timeout of a state, in seconds.
+    pub fn set(&mut self, state: State, seconds: u32) {
+        self.0[state as usize] = seconds.saturating_mul(Tick::PER_SECOND).min(i32::MAX as u32);
+    }
+
+    /// The timeout of a state, in ticks.
+    pub fn ticks(&self, state: State) -> u32 {
+        self.0[state as usize]
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Timeouts::new()
+    }
+}
