@@ -1,1 +1,42 @@
-//! sluice-integration
+//! A network lab made of namespaces, for the tests that run Sluice between real clients and real servers and for the
+//! demonstration. Everything a [`Lab`] makes carries its name, so that it can be found and removed even when the
+//! process that made it was killed; the machine's own interfaces are never touched.
+//!
+//! ```text
+//!  client                 sluice                       lan                server1, server2, …
+//!  10.0.0.48/16 eth0 ── veth-wan  veth-lan ── sluice │ bridge │ server1 ── eth0 192.168.100.2/24
+//!                         dpdk1     dpdk0                       server2 ── eth0 192.168.100.3/24
+//! ```
+
+pub mod address;
+mod books;
+mod capture;
+mod cli;
+mod command;
+mod dataplane;
+mod error;
+pub mod file;
+pub mod http;
+mod hugepages;
+pub mod interrupt;
+pub mod lab;
+pub mod leftover;
+mod netns;
+mod process;
+mod requirements;
+pub mod udp;
+pub mod wait;
+mod webserver;
+
+pub use books::{settle, stats};
+pub use capture::{Capture, Packets};
+pub use cli::Cli;
+pub use command::{Finished, run};
+pub use dataplane::{Dataplane, Settings};
+pub use error::LabError;
+pub use hugepages::Hugepages;
+pub use lab::Lab;
+pub use netns::Namespace;
+pub use process::Process;
+pub use requirements::{binary, require_root, require_tools};
+pub use webserver::WebServer;

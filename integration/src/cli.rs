@@ -1,0 +1,121 @@
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde::de::DeserializeOwned;
+
+use crate::command::{Finished, run};
+use crate::error::{Attempt, LabError};
+use crate::lab::Lab;
+use crate::requirements::binary;
+
+/// A directory with `sluice`, `ipvsadm` and `dpip`, whose commands go to one dataplane.
+#[derive(Clone, Debug)]
+pub struct Cli {
+    directory: PathBuf,
+    socket: PathBuf,
+    user: Option<u32>,
+}
+
+impl Cli {
+    /// Installs the tools in the lab's directory, for the dataplane that listens at `socket`. They are copied there
+    /// because other users may not be allowed into the directory they were built in.
+    ///
+    /// # Errors
+    /// When they are not built or cannot be copied.
+    pub(crate) fn install(lab: &Lab, socket: &Path) -> Result<Cli, LabError> {
+        let directory = lab.directory().join("bin");
+        let built = binary("sluice")?;
+        let copy = || {
+            fs::create_dir(&directory)?;
+            fs::copy(&built, directory.join("sluice"))?;
+            symlink("sluice", directory.join("ipvsadm"))?;
+            symlink("sluice", directory.join("dpip"))
+        };
+        copy().attempt(|| format!("copy {} to {}", built.display(), directory.display()))?;
+        Ok(Cli { directory, socket: socket.to_owned(), user: None })
+    }
+
+    /// The same tools run by the user with that id, without groups.
+    pub fn as_user(&self, user: u32) -> Cli {
+        Cli { user: Some(user), ..self.clone() }
+    }
+
+    /// The same tools with another socket.
+    pub fn with_socket(&self, socket: &Path) -> Cli {
+        Cli { socket: socket.to_owned(), ..self.clone() }
+    }
+
+    /// Where the tools are.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Where the dataplane listens.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// A command that runs `program` in the directory of the tools, which then find the dataplane.
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(&self.directory).env("SLUICE_SOCKET", &self.socket).env("DPVS_IPC_FILE", &self.socket);
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
+        command
+    }
+
+    /// Runs one of the tools, given with its arguments as words without blanks.
+    ///
+    /// # Errors
+    /// When it cannot be started. How it ended is for the caller to judge.
+    pub fn try_run(&self, words: &str) -> Result<Finished, LabError> {
+        let mut words = words.split_whitespace();
+        let program = self.directory.join(words.next().unwrap_or_default());
+        run(self.command(&program.to_string_lossy()).args(words))
+    }
+
+    /// As [`Cli::try_run`], and it must succeed. Returns what it printed.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub fn run(&self, words: &str) -> Result<String, LabError> {
+        self.try_run(words)?.success()
+    }
+
+    /// Runs a script of the tutorial's kind, which calls `./dpip` and `./ipvsadm`.
+    ///
+    /// # Errors
+    /// When one of its commands fails.
+    pub fn script(&self, script: &str) -> Result<String, LabError> {
+        run(self.command("sh").args(["-e", "-c", script]))?.success()
+    }
+
+    /// What `sluice --json …` prints, as the rows it stands for.
+    ///
+    /// # Errors
+    /// When the command fails or prints something else.
+    pub fn rows<T: DeserializeOwned>(&self, words: &str) -> Result<Vec<T>, LabError> {
+        let printed = self.run(&format!("sluice --json {words}"))?;
+        serde_json::from_str(&printed)
+            .map_err(|error| LabError::Unexpected(format!("`sluice --json {words}` printed {printed:?}: {error}")))
+    }
+
+    /// Runs a command that must be refused: it fails, prints nothing, and says why in one line, which is returned.
+    ///
+    /// # Errors
+    /// When it does otherwise.
+    pub fn refusal(&self, words: &str) -> Result<String, LabError> {
+        let finished = self.try_run(words)?;
+        let lines: Vec<&str> = finished.stderr.lines().collect();
+        match lines[..] {
+            [line] if !finished.status.success() && finished.status.code().is_some() && finished.stdout.is_empty() => {
+                Ok(line.to_owned())
+            }
+            _ => Err(LabError::Unexpected(format!("`{words}` should fail with one line and did {finished:?}"))),
+        }
+    }
+}

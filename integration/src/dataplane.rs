@@ -1,0 +1,162 @@
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::address::{LAN_DEVICE, WAN_DEVICE};
+use crate::cli::Cli;
+use crate::error::{Attempt, LabError};
+use crate::lab::Lab;
+use crate::process::Process;
+use crate::requirements::binary;
+
+const START_UP: Duration = Duration::from_secs(60);
+const SHUT_DOWN: Duration = Duration::from_secs(20);
+
+/// Held by the dataplane that runs: its workers poll, and two of them on one CPU make round trips of hundreds of
+/// milliseconds.
+static TURN: Mutex<()> = Mutex::new(());
+
+/// What a dataplane's configuration says beside its ports.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Settings {
+    /// Timeouts of a second or so for every state instead of the defaults, so that a test sees tables empty.
+    pub short_timeouts: bool,
+}
+
+/// A running dataplane on the two ports of a lab's Sluice. A process has one at a time: a second start waits until
+/// the first is dropped.
+#[derive(Debug)]
+pub struct Dataplane {
+    process: Process,
+    cli: Cli,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Dataplane {
+    /// Starts it and waits until it says that it is ready and answers on its socket.
+    ///
+    /// # Errors
+    /// When it is not built, or does not come up.
+    pub fn start(lab: &Lab, settings: Settings) -> Result<Dataplane, LabError> {
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let notify = lab.directory().join("notify.sock");
+        let listener = UnixDatagram::bind(&notify).attempt(|| format!("listen at {}", notify.display()))?;
+        listener.set_nonblocking(true).attempt(|| "set up the readiness socket".to_owned())?;
+        let mut command = Dataplane::command(lab, settings)?;
+        command.env("NOTIFY_SOCKET", &notify);
+        let mut process = Process::start("dataplane", &mut command, lab.directory())?;
+        process.until("the dataplane to say that it is ready", START_UP, |_| is_ready(&listener))?;
+        let socket = socket(lab);
+        UnixStream::connect(&socket).attempt(|| format!("connect to {} of a ready dataplane", socket.display()))?;
+        let cli = Cli::install(lab, &socket)?;
+        Ok(Dataplane { process, cli, _turn: turn })
+    }
+
+    /// The command that starts one, its configuration written.
+    ///
+    /// # Errors
+    /// When it is not built or the configuration cannot be written.
+    pub fn command(lab: &Lab, settings: Settings) -> Result<Command, LabError> {
+        let file = lab.directory().join("sluice.toml");
+        fs::write(&file, configuration(&socket(lab), settings)).attempt(|| format!("write {}", file.display()))?;
+        let mut command = lab.sluice.command(binary("sluice-dataplane")?);
+        command.arg("--config").arg(file).arg("--instance").arg(lab.name().replace('-', "_"));
+        Ok(command)
+    }
+
+    /// The command line tools, talking to it.
+    pub fn cli(&self) -> &Cli {
+        &self.cli
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
+    /// Fails when it has ended.
+    ///
+    /// # Errors
+    /// [`LabError::Ended`] with the tail of its log.
+    pub fn check(&mut self) -> Result<(), LabError> {
+        self.process.check()
+    }
+
+    /// Sends SIGTERM and waits for its end.
+    ///
+    /// # Errors
+    /// When it has ended already or goes on.
+    pub fn terminate(&mut self) -> Result<ExitStatus, LabError> {
+        self.process.signal(Signal::SIGTERM)?;
+        self.process.wait(SHUT_DOWN)
+    }
+}
+
+/// Where the lab's dataplane listens.
+fn socket(lab: &Lab) -> PathBuf {
+    lab.directory().join("dataplane.sock")
+}
+
+/// Whether a READY=1 has come (sd_notify(3)).
+fn is_ready(listener: &UnixDatagram) -> Result<Option<()>, LabError> {
+    let mut buffer = [0; 4096];
+    match listener.recv(&mut buffer) {
+        Ok(length) => {
+            let message = String::from_utf8_lossy(&buffer[..length]).into_owned();
+            Ok(message.lines().any(|line| line == "READY=1").then_some(()))
+        }
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
+        Err(error) => Err(error).attempt(|| "receive the readiness message".to_owned()),
+    }
+}
+
+fn configuration(socket: &Path, settings: Settings) -> String {
+    let worker = if thread::available_parallelism().is_ok_and(|cpus| cpus.get() > 1) { 1 } else { 0 };
+    let timeouts = if settings.short_timeouts { SHORT_TIMEOUTS } else { "" };
+    let socket = socket.display();
+    format!(
+        r#"[dataplane]
+control_cpu = 0
+worker_cpus = [{worker}]
+memory = "512M"
+hugepages = "auto"
+connections = "64K"
+mbufs = 65535
+
+[[dataplane.port]]
+name = "dpdk0"
+device = "net_af_packet0,iface={LAN_DEVICE}"
+
+[[dataplane.port]]
+name = "dpdk1"
+device = "net_af_packet1,iface={WAN_DEVICE}"
+
+{timeouts}
+[ipc]
+socket = "{socket}"
+"#
+    )
+}
+
+/// Established connections keep long enough for a stalled transfer to go on.
+const SHORT_TIMEOUTS: &str = "\
+[dataplane.timeouts.tcp]
+established = 4
+syn_recv = 2
+fin_wait = 1
+time_wait = 1
+close = 1
+close_wait = 1
+last_ack = 1
+
+[dataplane.timeouts.udp]
+oneway = 2
+normal = 2
+";

@@ -1,0 +1,179 @@
+//! The namespaces and how they are wired.
+
+use std::fs::{self, DirBuilder};
+use std::net::Ipv4Addr;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::address::{
+    self, BRIDGE_UPLINK, CLIENT, HOST_DEVICE, LAN_DEVICE, LAN_PREFIX, LIP, VIP, WAN_DEVICE, WAN_PREFIX,
+};
+use crate::error::{Attempt, LabError};
+use crate::netns::{NAMES, Namespace};
+use crate::{leftover, requirements};
+
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// A real server's host.
+#[derive(Debug)]
+pub struct Host {
+    /// Its namespace.
+    pub namespace: Namespace,
+    /// Its address.
+    pub address: Ipv4Addr,
+}
+
+/// A client, Sluice's machine and some servers, each a namespace. Dropping it removes all of it, with every process
+/// inside.
+#[derive(Debug)]
+pub struct Lab {
+    name: String,
+    directory: PathBuf,
+    kept: bool,
+    /// Where the client is.
+    pub client: Namespace,
+    /// Where the dataplane runs.
+    pub sluice: Namespace,
+    /// Where the servers' bridge is.
+    pub lan: Namespace,
+    /// The servers.
+    pub servers: Vec<Host>,
+}
+
+impl Lab {
+    /// A lab of this process's own, with that many servers, after removing what killed processes left behind.
+    ///
+    /// # Errors
+    /// When something is missing or the system refuses; what was made by then is removed.
+    pub fn new(servers: u8) -> Result<Lab, LabError> {
+        requirements::require_root()?;
+        requirements::require_tools()?;
+        leftover::remove_orphans()?;
+        Lab::with_name(&leftover::name_of_own(NEXT.fetch_add(1, Ordering::Relaxed))?, servers)
+    }
+
+    /// A lab of that name, which must not exist.
+    ///
+    /// # Errors
+    /// As [`Lab::new`].
+    pub fn with_name(name: &str, servers: u8) -> Result<Lab, LabError> {
+        let directory = leftover::directory(name);
+        // Fails where something exists already, so that nobody can slip in a directory of theirs.
+        DirBuilder::new().mode(0o755).create(&directory).attempt(|| format!("make {}", directory.display()))?;
+        let namespace = |role: &str| Namespace::named(format!("{name}-{role}"));
+        let host =
+            |index| Host { namespace: namespace(&format!("server{}", index + 1)), address: address::server(index) };
+        let lab = Lab {
+            name: name.to_owned(),
+            directory,
+            kept: false,
+            client: namespace("client"),
+            sluice: namespace("sluice"),
+            lan: namespace("lan"),
+            servers: (0..servers).map(host).collect(),
+        };
+        lab.wire()?;
+        Ok(lab)
+    }
+
+    /// Its name, which the names of its namespaces begin with.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The directory for files of the lab; goes with it.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Leaves everything standing when this is dropped; [`leftover::remove`] removes it.
+    pub fn keep(&mut self) {
+        self.kept = true;
+    }
+
+    /// Has the kernel of Sluice's namespace forward between client and servers, as a stand-in for the dataplane that
+    /// shows the lab itself at work.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn route_by_kernel(&self) -> Result<(), LabError> {
+        self.sluice.ip(&format!("address add {VIP}/{WAN_PREFIX} dev {WAN_DEVICE}"))?;
+        self.sluice.ip(&format!("address add {LIP}/{LAN_PREFIX} dev {LAN_DEVICE}"))?;
+        self.sluice.sysctl("net/ipv4/ip_forward", "1")?;
+        self.client.ip(&format!("route add default via {VIP}"))?;
+        self.servers.iter().try_for_each(|server| server.namespace.ip(&format!("route add default via {LIP}")))
+    }
+
+    fn wire(&self) -> Result<(), LabError> {
+        for namespace in [&self.client, &self.sluice, &self.lan] {
+            namespace.create()?;
+        }
+        connect((&self.client, HOST_DEVICE), (&self.sluice, WAN_DEVICE))?;
+        self.client.ip(&format!("address add {CLIENT}/{WAN_PREFIX} dev {HOST_DEVICE}"))?;
+
+        self.lan.ip("link add name bridge type bridge stp_state 0 mcast_snooping 0")?;
+        self.lan.ip("link set bridge up")?;
+        connect((&self.sluice, LAN_DEVICE), (&self.lan, BRIDGE_UPLINK))?;
+        self.lan.ip(&format!("link set {BRIDGE_UPLINK} master bridge"))?;
+        for (index, server) in self.servers.iter().enumerate() {
+            let port = format!("server{}", index + 1);
+            server.namespace.create()?;
+            connect((&server.namespace, HOST_DEVICE), (&self.lan, &port))?;
+            self.lan.ip(&format!("link set {port} master bridge"))?;
+            let address = server.address;
+            server.namespace.ip(&format!("address add {address}/{LAN_PREFIX} dev {HOST_DEVICE}"))?;
+            // Thousands of connections arrive at once.
+            server.namespace.sysctl("net/core/somaxconn", "8192")?;
+            server.namespace.sysctl("net/ipv4/tcp_max_syn_backlog", "8192")?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        if self.kept {
+            return;
+        }
+        if let Err(error) = leftover::remove(&self.name) {
+            eprintln!("lab {} was not removed: {error}", self.name);
+        }
+    }
+}
+
+/// A cable: a pair of veths, up, without offloads. Neither end is ever in the machine's own namespace.
+fn connect(one: (&Namespace, &str), other: (&Namespace, &str)) -> Result<(), LabError> {
+    let (far, peer) = (other.0.name(), other.1);
+    one.0.ip(&format!("link add name {} type veth peer name {peer} netns {far}", one.1))?;
+    for (namespace, device) in [one, other] {
+        namespace.no_offloads(device)?;
+        namespace.ip(&format!("link set {device} up"))?;
+    }
+    Ok(())
+}
+
+/// The mount that the first `ip netns add` since boot leaves on the directory of names. Where there was none before,
+/// it goes again, unless namespaces are there by then.
+#[derive(Debug)]
+pub struct NamesMount {
+    existed: bool,
+}
+
+impl NamesMount {
+    /// Notes whether there is one.
+    pub fn before() -> Self {
+        NamesMount { existed: Path::new(NAMES).exists() }
+    }
+}
+
+impl Drop for NamesMount {
+    fn drop(&mut self) {
+        let empty = || fs::read_dir(NAMES).is_ok_and(|mut entries| entries.next().is_none());
+        if !self.existed && empty() {
+            // Where this fails the mount stays, which does no harm.
+            let _ = crate::command::must(&format!("umount {NAMES}"));
+            let _ = fs::remove_dir(NAMES);
+        }
+    }
+}
