@@ -1,8 +1,9 @@
 //! The contracts between Sluice's processes, and nothing else: the objects an operator or a daemon configures
 //! ([`object`]), what the dataplane reports about them ([`row`], [`stats`]), the IPC messages and client ([`ipc`]),
-//! and the configuration file ([`config`]).
+//! and the configuration file ([`config`]). What all of them agree a host's address may be is in [`host`].
 
 pub mod config;
+pub mod host;
 pub mod ipc;
 pub mod object;
 pub mod owner;

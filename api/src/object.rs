@@ -312,6 +312,20 @@ pub enum ObjectKind {
     LocalAddress,
 }
 
+impl ObjectKind {
+    /// What several of the kind are called.
+    pub fn plural(self) -> &'static str {
+        match self {
+            ObjectKind::Address => "addresses",
+            ObjectKind::Route => "routes",
+            ObjectKind::Neighbour => "neighbours",
+            ObjectKind::Service => "services",
+            ObjectKind::Server => "servers",
+            ObjectKind::LocalAddress => "local addresses",
+        }
+    }
+}
+
 /// One step from a configuration to another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Change {
@@ -329,4 +343,16 @@ pub enum Change {
         /// Only those on this device.
         device: Option<String>,
     },
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Change::Add(object) => write!(f, "add {}", object.key()),
+            Change::Edit(object) => write!(f, "edit {}", object.key()),
+            Change::Delete(key) => write!(f, "delete {key}"),
+            Change::Flush { kind, device: Some(device) } => write!(f, "flush {} on {device}", kind.plural()),
+            Change::Flush { kind, device: None } => write!(f, "flush {}", kind.plural()),
+        }
+    }
 }

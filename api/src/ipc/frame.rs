@@ -9,8 +9,8 @@ use tokio_util::codec::LengthDelimitedCodec;
 /// The longest frame a client may send, in bytes.
 pub const MAX_REQUEST: usize = 1 << 20;
 
-/// The longest frame the dataplane sends, in bytes.
-pub const MAX_REPLY: usize = 1 << 20;
+/// The longest frame the dataplane sends, in bytes: a service with as many servers as can be configured fits.
+pub const MAX_REPLY: usize = 16 << 20;
 
 /// Why a frame was not understood.
 #[derive(Debug, thiserror::Error)]
