@@ -22,6 +22,10 @@ impl Counter {
         self.0.store(self.get().wrapping_add(n), Ordering::Relaxed);
     }
 
+    pub(crate) fn set(&self, n: u64) {
+        self.0.store(n, Ordering::Relaxed);
+    }
+
     #[inline]
     pub(crate) fn subtract(&self, n: u64) {
         self.0.store(self.get().wrapping_sub(n), Ordering::Relaxed);

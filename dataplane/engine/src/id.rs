@@ -16,15 +16,18 @@ pub struct NextHop(pub(crate) u32);
 impl NextHop {
     const INDEX_BITS: u32 = 20;
 
-    /// The most neighbours a worker can know.
-    pub const MAX: usize = 1 << Self::INDEX_BITS;
+    /// Names no neighbour.
+    pub(crate) const NONE: NextHop = NextHop(u32::MAX);
+
+    /// The most neighbours a worker can know; one less than the index could name, for [`NextHop::NONE`].
+    pub const MAX: usize = (1 << Self::INDEX_BITS) - 1;
 
     pub(crate) fn new(index: usize, generation: u32) -> Self {
-        NextHop(generation << Self::INDEX_BITS | index as u32 & (Self::MAX as u32 - 1))
+        NextHop(generation << Self::INDEX_BITS | index as u32 & Self::MAX as u32)
     }
 
     pub(crate) fn index(self) -> usize {
-        self.0 as usize & (Self::MAX - 1)
+        self.0 as usize & Self::MAX
     }
 
     /// Whether the name was given in this generation of its slot.

@@ -4,15 +4,22 @@
 pub mod counters;
 mod drop_reason;
 pub mod flow;
+mod fullnat;
 mod id;
+mod isn;
 pub mod neighbour;
+mod output;
+mod parse;
 pub mod port;
 mod prefetch;
 mod scheduler;
 pub mod snapshot;
 mod time;
+mod worker;
 
 pub use drop_reason::{DropReason, Event};
 pub use id::{InterfaceId, NextHop, WorkerId};
+pub use output::Output;
 pub use scheduler::{Cursor, Scheduler};
 pub use time::{Tick, Time};
+pub use worker::{BURST, FlowPage, FlowRow, Secrets, Worker};

@@ -24,7 +24,7 @@ pub enum Direction {
 /// A cache line of the index. All zero bytes are an empty bucket.
 #[derive(Clone, Copy, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C, align(64))]
-pub struct Bucket {
+pub(super) struct Bucket {
     tags: [u16; SLOTS],
     references: [u32; SLOTS],
     /// References whose home this is and which live in their alternative.
@@ -59,16 +59,16 @@ impl Reference {
 }
 
 /// The most flows an index can refer to.
-pub const MAX_FLOWS: u32 = 1 << 30;
+pub(super) const MAX_FLOWS: u32 = 1 << 30;
 
 /// How many buckets hold two references for each of `flows` flows at 85% load or below; a power of two.
-pub fn buckets_for(flows: u32) -> usize {
+pub(super) fn buckets_for(flows: u32) -> usize {
     let references = u64::from(flows) * 2;
     (references * 100).div_ceil(85 * SLOTS as u64).next_power_of_two().max(2) as usize
 }
 
 /// An index over buckets that live elsewhere; their number is a power of two.
-pub struct Index<'m> {
+pub(super) struct Index<'m> {
     buckets: &'m mut [Bucket],
 }
 
@@ -81,7 +81,7 @@ struct Place {
 
 impl<'m> Index<'m> {
     /// Takes over buckets as they are.
-    pub fn new(buckets: &'m mut [Bucket]) -> Self {
+    pub(super) fn new(buckets: &'m mut [Bucket]) -> Self {
         debug_assert!(buckets.len().is_power_of_two());
         Index { buckets }
     }
@@ -102,13 +102,13 @@ impl<'m> Index<'m> {
 
     /// Asks for the lines a lookup of `hash` will read first.
     #[inline]
-    pub fn prefetch(&self, hash: u64) {
+    pub(super) fn prefetch(&self, hash: u64) {
         prefetch(&self.buckets[hash as usize & self.mask()]);
     }
 
     /// The candidates for `hash`: flows one of whose keys has its tag. The caller compares keys.
     #[inline]
-    pub fn candidates(&self, hash: u64) -> impl Iterator<Item = (u32, Direction)> + '_ {
+    pub(super) fn candidates(&self, hash: u64) -> impl Iterator<Item = (u32, Direction)> + '_ {
         let place = self.place(hash);
         let home = &self.buckets[place.home];
         let away = (home.away != 0).then(|| &self.buckets[self.other(place.home, place.tag)]);
@@ -116,7 +116,7 @@ impl<'m> Index<'m> {
     }
 
     /// Adds a reference under `hash`. Says false when there was no room within one move, and then nothing changed.
-    pub fn insert(&mut self, hash: u64, flow: u32, direction: Direction) -> bool {
+    pub(super) fn insert(&mut self, hash: u64, flow: u32, direction: Direction) -> bool {
         let Place { home, tag } = self.place(hash);
         let other = self.other(home, tag);
         if self.put(home, tag, Reference::new(flow, direction, false)) {
@@ -137,13 +137,13 @@ impl<'m> Index<'m> {
     }
 
     /// Removes the reference of `flow` and `direction` under `hash`. Says whether it was there.
-    pub fn remove(&mut self, hash: u64, flow: u32, direction: Direction) -> bool {
+    pub(super) fn remove(&mut self, hash: u64, flow: u32, direction: Direction) -> bool {
         let Place { home, tag } = self.place(hash);
         let other = self.other(home, tag);
         for bucket in [home, other] {
-            let found = self.buckets[bucket].matching(tag).find(|&slot| {
-                Reference(self.buckets[bucket].references[slot]).names(flow, direction)
-            });
+            let found = self.buckets[bucket]
+                .matching(tag)
+                .find(|&slot| Reference(self.buckets[bucket].references[slot]).names(flow, direction));
             if let Some(slot) = found {
                 self.buckets[bucket].tags[slot] = 0;
                 if bucket == other {

@@ -32,8 +32,7 @@ impl FlowHasher {
     #[inline]
     pub fn hash(&self, key: &FlowKey) -> u64 {
         let addresses = u64::from(key.source.to_bits()) << 32 | u64::from(key.destination.to_bits());
-        let rest =
-            u64::from(key.source_port) << 32 | u64::from(key.destination_port) << 16 | u64::from(key.protocol);
+        let rest = u64::from(key.source_port) << 32 | u64::from(key.destination_port) << 16 | u64::from(key.protocol);
         self.0.hash_one((addresses, rest))
     }
 }

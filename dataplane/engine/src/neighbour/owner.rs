@@ -155,8 +155,7 @@ impl Owner {
             Some(_) => {}
             None if self.entries.len() >= self.capacity => act(post_unknown(key)),
             None => {
-                let mut entry =
-                    Entry { state: State::Send, mac: MacAddr::nil(), source, requests: 0, deadline: now };
+                let mut entry = Entry { state: State::Send, mac: MacAddr::nil(), source, requests: 0, deadline: now };
                 ask(key, &mut entry, now, act);
                 self.entries.insert(key, entry);
             }
@@ -294,7 +293,10 @@ mod tests {
         assert_eq!(bench.note(LEARNED), []);
         assert_eq!(bench.note(Note::Learned { key: KEY, mac: MAC, wants_us: true }), [post_known(KEY, MAC, false)]);
         let moved = MacAddr::new(2, 0, 0, 0, 0, 9);
-        assert_eq!(bench.note(Note::Learned { key: KEY, mac: moved, wants_us: false }), [post_known(KEY, moved, false)]);
+        assert_eq!(
+            bench.note(Note::Learned { key: KEY, mac: moved, wants_us: false }),
+            [post_known(KEY, moved, false)]
+        );
     }
 
     #[test]

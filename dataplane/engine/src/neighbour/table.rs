@@ -142,13 +142,13 @@ impl<B> Neighbours<B> {
         Some(NextHop::new(number as usize, self.slots[number as usize].generation))
     }
 
-    /// Where a packet to `hop` goes. `source` is the packet's source address, from which the owner asks; what there is
-    /// to tell the owner goes to `note`.
+    /// Where a packet to `hop` goes. What there is to tell the owner goes to `note`, with the packet's source address,
+    /// from which the owner asks.
     #[inline]
     pub fn look_up(
         &mut self,
         hop: NextHop,
-        source: Ipv4Addr,
+        source: impl FnOnce() -> Ipv4Addr,
         now: Tick,
         note: impl FnOnce(Note),
     ) -> Resolution {
@@ -160,8 +160,8 @@ impl<B> Neighbours<B> {
         }
         if slot.noted.is_none_or(|noted| now.since(noted) >= REPEAT) {
             slot.noted = Some(now);
-            slot.source = source;
-            let key = slot.key;
+            slot.source = source();
+            let (key, source) = (slot.key, slot.source);
             note(if slot.state == SlotState::Stale { Note::Used { key, source } } else { Note::Need { key, source } });
         }
         match slot.state {
@@ -249,15 +249,7 @@ impl<B> Neighbours<B> {
         let number = self.free_slot;
         let slot = self.slots.get_mut(number as usize)?;
         self.free_slot = slot.first;
-        *slot = Slot {
-            key,
-            state: SlotState::Waiting,
-            noted: None,
-            first: NONE,
-            last: NONE,
-            waiting: 0,
-            ..*slot
-        };
+        *slot = Slot { key, state: SlotState::Waiting, noted: None, first: NONE, last: NONE, waiting: 0, ..*slot };
         let (slots, hasher) = (&self.slots, &self.hasher);
         self.by_key.insert_unique(hash, number, |&other| hasher.hash_one(slots[other as usize].key));
         Some(number)
@@ -306,7 +298,7 @@ mod tests {
 
     fn look(table: &mut Neighbours<u32>, hop: NextHop, tick: u32) -> (Resolution, Option<Note>) {
         let mut noted = None;
-        let resolution = table.look_up(hop, US, Tick(tick), |note| noted = Some(note));
+        let resolution = table.look_up(hop, || US, Tick(tick), |note| noted = Some(note));
         (resolution, noted)
     }
 

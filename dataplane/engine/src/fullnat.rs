@@ -1,0 +1,123 @@
+//! Full-NAT: both addresses and both ports are rewritten, so that the server answers to us.
+//!
+//! For TCP the client's sequence numbers are shifted to an initial one of ours, timestamps are not negotiated, the
+//! server's announced MSS leaves room for the TOA option, and the first segments carry the client's endpoint in it.
+
+use std::net::SocketAddr;
+
+use net::checksum::Delta;
+use net::ethernet;
+use net::tcp::{Flags, Tcp, options, toa};
+use net::{Buffer, ipv4, tcp, udp};
+
+use crate::drop_reason::DropReason;
+use crate::flow::{Direction, Flow};
+use crate::parse::Segment;
+
+/// The room the server's announced MSS leaves for the client's address, IPv4 form.
+const MSS_REDUCTION: u16 = 8;
+
+/// Whether the client's address could be conveyed where it should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Done,
+    ToaNoRoom,
+}
+
+/// Rewrites a packet of `flow`. Lengths were checked when the segment was parsed, so an error is a buffer that cannot
+/// do what buffers can.
+pub(crate) fn rewrite(
+    packet: &mut impl Buffer,
+    segment: &Segment,
+    flow: &mut Flow,
+    direction: Direction,
+) -> Result<Outcome, DropReason> {
+    let endpoints = flow.endpoints();
+    let (source, destination) = match direction {
+        Direction::In => (endpoints.local, endpoints.server),
+        Direction::Out => (endpoints.virt, endpoints.client),
+    };
+    let key = &segment.key;
+    let addresses = Delta::NONE
+        .replace32(key.source.to_bits(), source.0.to_bits())
+        .replace32(key.destination.to_bits(), destination.0.to_bits());
+    let ports = Delta::NONE.replace16(key.source_port, source.1).replace16(key.destination_port, destination.1);
+
+    let frame = packet.bytes_mut();
+    let header = frame.get_mut(ethernet::HEADER_LEN..).and_then(ipv4::Header::view_mut);
+    let header = header.ok_or(DropReason::BadBuffer)?;
+    header.source = source.0.octets();
+    header.destination = destination.0.octets();
+    header.checksum.set(addresses.apply(header.checksum.get()));
+
+    let transport = frame.get_mut(segment.transport_offset()..).ok_or(DropReason::BadBuffer)?;
+    let delta = addresses.combine(ports);
+    match &segment.tcp {
+        None => {
+            let header = udp::Header::view_mut(transport).ok_or(DropReason::BadBuffer)?;
+            header.src_port.set(source.1);
+            header.dst_port.set(destination.1);
+            header.checksum.set(delta.apply_udp(header.checksum.get()));
+            return Ok(Outcome::Done);
+        }
+        Some(tcp) => {
+            let delta = delta.combine(shift(transport, tcp, flow, direction)?);
+            let header = tcp::Header::view_mut(transport).ok_or(DropReason::BadBuffer)?;
+            header.src_port.set(source.1);
+            header.dst_port.set(destination.1);
+            header.checksum.set(delta.apply(header.checksum.get()));
+            if direction == Direction::Out || !carries_toa(tcp, flow) {
+                return Ok(Outcome::Done);
+            }
+        }
+    }
+    let client = SocketAddr::new(endpoints.client.0.into(), endpoints.client.1);
+    match toa::insert(packet, ethernet::HEADER_LEN, client, usize::from(flow.mtu(direction))) {
+        Ok(_) => Ok(Outcome::Done),
+        Err(_) => Ok(Outcome::ToaNoRoom),
+    }
+}
+
+/// Moves sequence numbers between the client's space and the server's, and edits the options of the handshake.
+fn shift(transport: &mut [u8], tcp: &Tcp, flow: &mut Flow, direction: Direction) -> Result<Delta, DropReason> {
+    let shift = flow.sequence_delta;
+    let syn = tcp.flags.contains(Flags::SYN);
+    let mut delta = Delta::NONE;
+    match direction {
+        Direction::In => {
+            if syn {
+                delta = delta.combine(options::clear_timestamp(tcp::options_mut(transport)).unwrap_or(Delta::NONE));
+            }
+            let header = tcp::Header::view_mut(transport).ok_or(DropReason::BadBuffer)?;
+            let seq = tcp.seq.wrapping_add(shift);
+            header.seq.set(seq);
+            Ok(delta.replace32(tcp.seq, seq))
+        }
+        Direction::Out => {
+            if syn {
+                flow.learn_server_isn(tcp.seq);
+                let reduced = options::reduce_mss(tcp::options_mut(transport), MSS_REDUCTION);
+                delta = delta.combine(reduced.unwrap_or(Delta::NONE));
+            } else {
+                let moved = options::shift_sack(tcp::options_mut(transport), shift.wrapping_neg());
+                delta = delta.combine(moved.unwrap_or(Delta::NONE));
+            }
+            if tcp.flags.contains(Flags::ACK) {
+                let header = tcp::Header::view_mut(transport).ok_or(DropReason::BadBuffer)?;
+                let ack = tcp.ack.wrapping_sub(shift);
+                header.ack.set(ack);
+                delta = delta.replace32(tcp.ack, ack);
+            }
+            Ok(delta)
+        }
+    }
+}
+
+/// Whether the server may not know the client's endpoint yet: the client has acknowledged none of the server's data.
+/// No state is kept, so a retransmission carries the option again.
+fn carries_toa(tcp: &Tcp, flow: &Flow) -> bool {
+    !tcp.flags.intersects(Flags::SYN)
+        && !tcp.flags.intersects(Flags::RST)
+        && tcp.flags.contains(Flags::ACK)
+        && flow.acknowledges_no_data(tcp.ack)
+}

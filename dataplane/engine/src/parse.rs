@@ -1,0 +1,94 @@
+//! From a frame to what the worker acts on. Every length is checked here once.
+
+use std::net::Ipv4Addr;
+
+use net::ethernet::{self, Class, EtherType};
+use net::ipv4::{self, Ipv4, Ipv4Error};
+use net::tcp::{self, Tcp};
+use net::{Buffer, MacAddr, arp, udp};
+
+use crate::drop_reason::DropReason;
+use crate::flow::FlowKey;
+
+/// A frame that makes sense.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Parsed {
+    Arp(arp::Arp),
+    Icmp(Ipv4),
+    Segment(Segment),
+}
+
+/// A TCP segment or UDP datagram.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Segment {
+    pub(crate) ip: Ipv4,
+    pub(crate) key: FlowKey,
+    /// Absent for UDP.
+    pub(crate) tcp: Option<Tcp>,
+}
+
+impl Segment {
+    /// Where the transport header begins in the frame.
+    pub(crate) fn transport_offset(&self) -> usize {
+        ethernet::HEADER_LEN + self.ip.header_len
+    }
+}
+
+/// Reads a frame received by an interface with this MAC address, and cuts off the padding of IPv4 packets.
+#[inline]
+pub(crate) fn parse(frame: &mut impl Buffer, ours: MacAddr) -> Result<Parsed, DropReason> {
+    let header = ethernet::Header::view(frame.bytes()).ok_or(DropReason::Truncated)?;
+    let class = header.class(ours);
+    if class == Class::OtherHost {
+        return Err(DropReason::OtherHost);
+    }
+    if frame.meta().vlan.is_some() {
+        return Err(DropReason::UnknownEtherType);
+    }
+    match header.ethertype() {
+        EtherType::IPV4 if class == Class::Host => parse_ipv4(frame),
+        EtherType::IPV4 => Err(DropReason::NotUnicast),
+        EtherType::ARP => {
+            let packet = frame.bytes().get(ethernet::HEADER_LEN..).unwrap_or_default();
+            arp::parse(packet).map(Parsed::Arp).map_err(|_| DropReason::BadArp)
+        }
+        _ => Err(DropReason::UnknownEtherType),
+    }
+}
+
+fn parse_ipv4(frame: &mut impl Buffer) -> Result<Parsed, DropReason> {
+    let port_says = frame.meta().ip_checksum;
+    let packet = frame.bytes().get(ethernet::HEADER_LEN..).unwrap_or_default();
+    let ip = ipv4::parse(packet, port_says).map_err(|error| match error {
+        Ipv4Error::Truncated => DropReason::Truncated,
+        Ipv4Error::Checksum => DropReason::BadIpChecksum,
+        _ => DropReason::BadIpHeader,
+    })?;
+    if is_martian(ip.src) {
+        return Err(DropReason::MartianSource);
+    }
+    if ip.is_fragment() {
+        return Err(DropReason::Fragment);
+    }
+    frame.truncate(ethernet::HEADER_LEN + ip.total_len);
+    let payload = frame.bytes().get(ethernet::HEADER_LEN + ip.header_len..).unwrap_or_default();
+    let (source_port, destination_port, tcp) = match ip.protocol {
+        ipv4::ICMP => return Ok(Parsed::Icmp(ip)),
+        ipv4::TCP => {
+            let tcp = tcp::parse(payload).map_err(|_| DropReason::BadTransportHeader)?;
+            (tcp.src_port, tcp.dst_port, Some(tcp))
+        }
+        ipv4::UDP => {
+            let udp = udp::parse(payload).map_err(|_| DropReason::BadTransportHeader)?;
+            (udp.src_port, udp.dst_port, None)
+        }
+        _ => return Err(DropReason::UnknownProtocol),
+    };
+    let key = FlowKey { source: ip.src, destination: ip.dst, source_port, destination_port, protocol: ip.protocol };
+    Ok(Parsed::Segment(Segment { ip, key, tcp }))
+}
+
+/// Whether nobody can rightly send from this address (RFC 1812, 5.3.7).
+fn is_martian(source: Ipv4Addr) -> bool {
+    source.is_multicast() || source.is_loopback() || source.is_broadcast() || source.octets()[0] == 0
+}

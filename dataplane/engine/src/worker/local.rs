@@ -1,0 +1,90 @@
+//! Packets for the dataplane itself: ARP and ICMP echo.
+
+use std::net::Ipv4Addr;
+
+use net::arp::{Arp, Operation};
+use net::checksum::Delta;
+use net::ethernet::{self, EtherType};
+use net::icmp::{self, IcmpError};
+use net::ipv4::Ipv4;
+use net::{Buffer, MacAddr, ipv4};
+
+use super::{Context, Worker, tell};
+use crate::drop_reason::DropReason;
+use crate::id::InterfaceId;
+use crate::neighbour::{NeighbourKey, Note};
+use crate::output::Output;
+
+/// The TTL of packets that begin here.
+const TTL: u8 = 64;
+
+impl<B: Buffer> Worker<'_, B> {
+    pub(super) fn take_arp<O: Output<B>>(&mut self, context: &mut Context<'_, O>, mut packet: B, arp: &Arp) {
+        let interface = InterfaceId(packet.meta().interface);
+        let here = |address: Ipv4Addr| context.snapshot.addresses.get(&address) == Some(&interface);
+        let for_us = here(arp.target_ip);
+        let gratuitous = arp.sender_ip == arp.target_ip;
+        // A sender of 0.0.0.0 only probes (RFC 5227, 1.1); one that uses an address of ours is not to be believed.
+        if !arp.sender_ip.is_unspecified() && !context.snapshot.addresses.contains_key(&arp.sender_ip) {
+            let key = NeighbourKey { interface, address: arp.sender_ip };
+            let wants_us = for_us && arp.operation == Operation::Request;
+            if !self.neighbours.already_knows(key, arp.sender_mac) {
+                tell(&self.counters, context.out, Note::Learned { key, mac: arp.sender_mac, wants_us });
+            }
+        }
+        match arp.operation {
+            Operation::Request if for_us && !gratuitous => {
+                let Some(ours) = context.snapshot.interface(interface) else {
+                    return self.discard(packet, DropReason::NotLocal);
+                };
+                if arp.reply(ours.mac).write(&mut packet, arp.sender_mac) {
+                    context.out.transmit(interface, packet);
+                } else {
+                    self.discard(packet, DropReason::BadBuffer);
+                }
+            }
+            Operation::Request if !gratuitous => self.discard(packet, DropReason::ArpOther),
+            _ => {
+                self.counters.consumed.add(1);
+                drop(packet);
+            }
+        }
+    }
+
+    pub(super) fn take_icmp<O: Output<B>>(&mut self, context: &mut Context<'_, O>, mut packet: B, ip: &Ipv4) {
+        if !context.snapshot.addresses.contains_key(&ip.dst) {
+            return self.discard(packet, DropReason::NotLocal);
+        }
+        let interface = InterfaceId(packet.meta().interface);
+        let Some(ours) = context.snapshot.interface(interface).map(|interface| interface.mac) else {
+            return self.discard(packet, DropReason::NotLocal);
+        };
+        match answer_echo(&mut packet, ip, ours) {
+            Ok(()) => context.out.transmit(interface, packet),
+            Err(reason) => self.discard(packet, reason),
+        }
+    }
+}
+
+/// Turns an echo request into its reply, sent back the way it came.
+fn answer_echo(packet: &mut impl Buffer, ip: &Ipv4, ours: MacAddr) -> Result<(), DropReason> {
+    let frame = packet.bytes_mut();
+    let message = frame.get_mut(ethernet::HEADER_LEN + ip.header_len..).ok_or(DropReason::BadBuffer)?;
+    icmp::parse(message).map_err(|error| match error {
+        IcmpError::Truncated => DropReason::BadTransportHeader,
+        IcmpError::Checksum => DropReason::BadIcmpChecksum,
+    })?;
+    if !icmp::make_echo_reply(message) {
+        return Err(DropReason::UnknownProtocol);
+    }
+    let sender = ethernet::Header::view(frame).ok_or(DropReason::BadBuffer)?.source();
+    let header = frame.get_mut(ethernet::HEADER_LEN..).and_then(ipv4::Header::view_mut);
+    let header = header.ok_or(DropReason::BadBuffer)?;
+    header.source = ip.dst.octets();
+    header.destination = ip.src.octets();
+    let delta =
+        Delta::NONE.replace16(u16::from_be_bytes([ip.ttl, ip.protocol]), u16::from_be_bytes([TTL, ip.protocol]));
+    header.ttl = TTL;
+    header.checksum.set(delta.apply(header.checksum.get()));
+    if ethernet::write(frame, sender, ours, EtherType::IPV4) { Ok(()) } else { Err(DropReason::BadBuffer) }
+}

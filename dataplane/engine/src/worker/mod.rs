@@ -1,0 +1,253 @@
+//! A worker: it owns its flows, ports, neighbours and counters, and nobody else touches them.
+//!
+//! Events come in with the snapshot in force and the time; packets and notes go out through [`Output`]. Nothing here
+//! blocks, allocates or reads a clock.
+
+mod admit;
+mod forward;
+mod list;
+mod local;
+
+use std::sync::Arc;
+
+use arrayvec::ArrayVec;
+use net::{Buffer, Pool};
+
+use crate::counters::{Counters, Slots};
+use crate::drop_reason::{DropReason, Event};
+use crate::flow::{FlowTable, State};
+use crate::id::WorkerId;
+use crate::isn::IsnGenerator;
+use crate::neighbour::{Limits, NeighbourKey, Neighbours, Note, Update};
+use crate::output::Output;
+use crate::parse::{self, Parsed};
+use crate::port::PortPool;
+use crate::scheduler::Cursor;
+use crate::snapshot::Snapshot;
+use crate::time::{Tick, Time};
+
+pub use list::{FlowPage, FlowRow};
+
+/// The most packets a worker takes at once.
+pub const BURST: usize = 32;
+
+/// Flows looked at in one turn of expiry, so that a mass expiry is spread over turns.
+const EXPIRY_BUDGET: u32 = 256;
+
+/// Neighbours looked at in one turn for needs that got lost.
+const REMINDER_BUDGET: usize = 256;
+
+/// Secrets of this run, from a random source.
+#[derive(Clone, Copy)]
+pub struct Secrets {
+    /// Keys the hash of the flow table and of the neighbours.
+    pub hash_key: [u64; 4],
+    /// Keys the initial sequence numbers.
+    pub isn_key: [u64; 2],
+}
+
+/// A worker.
+pub struct Worker<'m, B> {
+    id: WorkerId,
+    flows: FlowTable<'m>,
+    neighbours: Neighbours<B>,
+    pools: Box<[Option<Box<PortPool>>]>,
+    cursors: Box<[Cursor]>,
+    counters: Arc<Counters>,
+    isn: IsnGenerator,
+}
+
+/// What every event comes with.
+struct Context<'a, O> {
+    snapshot: &'a Snapshot,
+    now: Time,
+    tick: Tick,
+    out: &'a mut O,
+}
+
+impl<'a, O> Context<'a, O> {
+    fn new(snapshot: &'a Snapshot, now: Time, out: &'a mut O) -> Self {
+        Context { snapshot, now, tick: now.tick(), out }
+    }
+}
+
+impl<'m, B: Buffer> Worker<'m, B> {
+    /// A worker with an empty flow table in `region` (see [`region_size`](crate::flow::region_size)); `None` when the
+    /// region does not fit `flows`.
+    pub fn new(
+        id: WorkerId,
+        region: &'m mut [u8],
+        flows: u32,
+        slots: Slots,
+        limits: Limits,
+        secrets: Secrets,
+        now: Time,
+    ) -> Option<Self> {
+        Some(Worker {
+            id,
+            flows: FlowTable::new(region, flows, secrets.hash_key, now.tick())?,
+            neighbours: Neighbours::new(limits, secrets.hash_key),
+            pools: (0..slots.locals).map(|_| None).collect(),
+            cursors: vec![Cursor::default(); slots.services].into(),
+            counters: Arc::new(Counters::new(slots)),
+            isn: IsnGenerator::new(secrets.isn_key),
+        })
+    }
+
+    /// The worker's name.
+    pub fn id(&self) -> WorkerId {
+        self.id
+    }
+
+    /// What it counts.
+    pub fn counters(&self) -> &Arc<Counters> {
+        &self.counters
+    }
+
+    /// Takes a burst of received packets, in passes: while one packet's memory is on its way, others are parsed.
+    pub fn receive<O: Output<B>>(
+        &mut self,
+        snapshot: &Snapshot,
+        now: Time,
+        packets: &mut ArrayVec<B, BURST>,
+        out: &mut O,
+    ) {
+        self.counters.count_received(packets.len());
+        let mut context = Context::new(snapshot, now, out);
+        let mut burst: ArrayVec<(B, Parsed, u64), BURST> = ArrayVec::new();
+        for mut packet in packets.drain(..) {
+            match self.parse(snapshot, &mut packet) {
+                Ok((parsed, hash)) => burst.push((packet, parsed, hash)),
+                Err(reason) => self.discard(packet, reason),
+            }
+        }
+        for (_, parsed, hash) in &burst {
+            if matches!(parsed, Parsed::Segment(_)) {
+                self.flows.prefetch_flow(*hash);
+            }
+        }
+        for (packet, parsed, hash) in burst {
+            match parsed {
+                Parsed::Segment(segment) => self.forward(&mut context, packet, &segment, hash),
+                Parsed::Arp(arp) => self.take_arp(&mut context, packet, &arp),
+                Parsed::Icmp(ip) => self.take_icmp(&mut context, packet, &ip),
+            }
+        }
+        self.publish_gauges();
+    }
+
+    fn parse(&self, snapshot: &Snapshot, packet: &mut B) -> Result<(Parsed, u64), DropReason> {
+        let interface = usize::from(packet.meta().interface);
+        let ours = snapshot.interfaces.get(interface).ok_or(DropReason::NotLocal)?.mac;
+        let parsed = parse::parse(packet, ours)?;
+        let hash = match &parsed {
+            Parsed::Segment(segment) => {
+                let hash = self.flows.hash(&segment.key);
+                self.flows.prefetch_bucket(hash);
+                hash
+            }
+            _ => 0,
+        };
+        Ok((parsed, hash))
+    }
+
+    /// Does what is due: ends expired flows and repeats lost needs, a bounded number a turn. Says whether more is due.
+    pub fn tick<O: Output<B>>(&mut self, snapshot: &Snapshot, now: Time, out: &mut O) -> bool {
+        let context = Context::new(snapshot, now, out);
+        let mut budget = EXPIRY_BUDGET;
+        while let Some(number) = self.flows.next_expired(context.tick, &mut budget) {
+            self.end(number);
+        }
+        let counters = &self.counters;
+        self.neighbours.remind(context.tick, REMINDER_BUDGET, |note| tell(counters, context.out, note));
+        self.publish_gauges();
+        budget == 0
+    }
+
+    /// Takes what the owner of neighbours says, and sends or drops the packets that waited for it.
+    pub fn update_neighbour<O: Output<B>>(&mut self, snapshot: &Snapshot, update: Update, out: &mut O) {
+        let counters = &self.counters;
+        self.neighbours.update(update, |packet, way| match way {
+            Some((interface, mac)) => forward::emit(counters, snapshot, out, packet, interface, mac),
+            None => counters.drops(DropReason::NeighbourUnreachable).add(1),
+        });
+        self.publish_gauges();
+    }
+
+    /// Sends an ARP request for `key` from `source`, to one MAC address or to all.
+    pub fn ask<O: Output<B>>(
+        &mut self,
+        snapshot: &Snapshot,
+        pool: &mut impl Pool<Buffer = B>,
+        key: NeighbourKey,
+        source: std::net::Ipv4Addr,
+        to: Option<net::MacAddr>,
+        out: &mut O,
+    ) {
+        let Some(interface) = snapshot.interface(key.interface) else { return };
+        let Some(mut packet) = pool.allocate() else { return self.counters.events(Event::NoBuffer).add(1) };
+        let request = net::arp::Arp::request(interface.mac, source, key.address);
+        self.counters.originated.add(1);
+        if request.write(&mut packet, to.unwrap_or(net::MacAddr::broadcast())) {
+            out.transmit(key.interface, packet);
+        } else {
+            self.discard(packet, DropReason::BadBuffer);
+        }
+    }
+
+    /// Gives the worker the ports of a local address's slot; returns those it had before.
+    pub fn add_ports(&mut self, slot: u32, pool: Box<PortPool>) -> Option<Box<PortPool>> {
+        self.pools.get_mut(slot as usize)?.replace(pool)
+    }
+
+    /// Takes back the ports of a slot. Only when no connection holds one (see
+    /// [`LocalCounters::ports_in_use`](crate::counters::LocalCounters)): a port released later would be lost.
+    pub fn remove_ports(&mut self, slot: u32) -> Option<Box<PortPool>> {
+        self.pools.get_mut(slot as usize)?.take()
+    }
+
+    /// Puts a flow in a state, and counts it where it now belongs.
+    fn set_state(&mut self, snapshot: &Snapshot, number: u32, state: State) {
+        let flow = self.flows.flow(number);
+        let old = flow.state();
+        if old == state {
+            return;
+        }
+        if old.is_active() != state.is_active() {
+            let server = self.counters.server(flow.server_slot);
+            server.gauge(old.is_active()).subtract(1);
+            server.gauge(state.is_active()).add(1);
+        }
+        self.flows.set_state(number, state, snapshot.timeouts.ticks(state));
+    }
+
+    /// Ends a flow that expired, and gives back what it held.
+    fn end(&mut self, number: u32) {
+        let flow = self.flows.flow(number);
+        let endpoints = flow.endpoints();
+        let local = self.counters.local(flow.local_slot);
+        if let Some(Some(pool)) = self.pools.get_mut(flow.local_slot as usize) {
+            pool.release(endpoints.server, endpoints.local.1);
+        }
+        local.ports_in_use.subtract(1);
+        self.counters.binding(flow.binding_slot).subtract(1);
+        self.counters.server(flow.server_slot).gauge(flow.state().is_active()).subtract(1);
+        self.flows.remove_expired(number);
+    }
+
+    fn discard(&self, packet: B, reason: DropReason) {
+        self.counters.drops(reason).add(1);
+        drop(packet);
+    }
+
+    fn publish_gauges(&self) {
+        self.counters.held.set(self.neighbours.held() as u64);
+        self.counters.connections.set(u64::from(self.flows.len()));
+    }
+}
+
+fn tell<B, O: Output<B>>(counters: &Counters, out: &mut O, note: Note) {
+    if !out.note(note) {
+        counters.events(Event::NoteLost).add(1);
+    }
+}
