@@ -1,5 +1,8 @@
 //! TCP (RFC 9293).
 
+pub mod options;
+pub mod toa;
+
 use std::ops::BitOr;
 use zerocopy::byteorder::network_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
