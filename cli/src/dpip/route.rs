@@ -1,0 +1,73 @@
+//! `dpip route`.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use api::object::ObjectKind;
+use api::row::RouteRow;
+use api::{Change, Object, ObjectKey, Route, RouteScope};
+
+use super::addr::family;
+use super::words::{self, Words};
+use super::{Task, Verb};
+use crate::failure::Failure;
+use crate::{change, value};
+
+/// Reads what follows the verb.
+pub(super) fn task(verb: Verb, words: &mut Words<'_>) -> Result<Task, Failure> {
+    Ok(match verb {
+        Verb::Show => Task::ShowRoutes { device: words.device()? },
+        Verb::Flush => Task::Apply(Change::Flush { kind: ObjectKind::Route, device: words.device()? }),
+        Verb::Add => Task::Apply(Change::Add(Object::Route(route(words)?))),
+        Verb::Set => Task::Apply(Change::Edit(Object::Route(route(words)?))),
+        Verb::Delete => {
+            let Route { prefix, device, metric, .. } = route(words)?;
+            Task::Apply(Change::Delete(ObjectKey::Route { prefix, device, metric }))
+        }
+    })
+}
+
+fn route(words: &mut Words<'_>) -> Result<Route, Failure> {
+    let mut first = words.expect("destination")?;
+    let local = first == "local";
+    if local {
+        first = words.expect("address after 'local'")?;
+    }
+    let prefix = value::destination(first).map_err(Failure::Usage)?;
+    let (mut via, mut device, mut source, mut scope) = (None, None, None, local.then_some(RouteScope::Host));
+    let (mut mtu, mut metric, mut tos) = (None, None, None);
+    while let Some(word) = words.next() {
+        match word {
+            "via" => words.set(&mut via, word, value::address)?,
+            "dev" => words.set(&mut device, word, words::name)?,
+            "src" => words.set(&mut source, word, value::address)?,
+            "scope" => words.set(&mut scope, word, value::route_scope)?,
+            "mtu" => words.set(&mut mtu, word, |text| value::number(text, 1..=u16::MAX))?,
+            "metric" => words.set(&mut metric, word, |text| value::number(text, 0..=u32::MAX))?,
+            "tos" => words.set(&mut tos, word, no_tos)?,
+            other => return Err(words::unknown(other)),
+        }
+    }
+    let scope = scope.unwrap_or(change::default_scope(via));
+    let device = words::required(device)?;
+    Ok(Route { prefix, via, device, source, scope, mtu, metric: metric.unwrap_or(0) })
+}
+
+fn no_tos(tos: &str) -> Result<(), String> {
+    match tos {
+        "0" => Ok(()),
+        other => Err(format!("routes by tos, such as '{other}', come later; there is 0")),
+    }
+}
+
+/// The line of a route. DPVS prints `tos 0` and `proto auto` for every route.
+pub(super) fn text(row: &RouteRow) -> String {
+    let Route { prefix, via, device, source, scope, metric, .. } = &row.route;
+    let none = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    format!(
+        "{} {prefix} via {} src {} dev {device} mtu {} tos 0 scope {scope} metric {metric} proto auto",
+        family(prefix.addr()),
+        via.unwrap_or(none),
+        source.unwrap_or(none),
+        row.effective_mtu,
+    )
+}

@@ -1,0 +1,103 @@
+//! The `ipvsadm` personality: the syntax and the listings of DPVS's `ipvsadm`.
+
+mod command;
+mod conns;
+mod laddrs;
+mod later;
+mod list;
+mod number;
+mod parse;
+
+use std::ffi::OsString;
+use std::io::Write;
+
+use api::ipc::{Client, ClientError, RefusalKind};
+use api::row::{Query, Row};
+use api::{Change, Object, Service, ServiceKey};
+
+use crate::connect::{self, Target};
+use crate::failure::Failure;
+use crate::lines::Lines;
+use command::Command;
+use parse::{Action, Task};
+
+const HELP: &str = include_str!("help.txt");
+
+/// Runs `ipvsadm` with `args`.
+pub(crate) fn run<W: Write>(args: Vec<OsString>, target: &Target, mut out: Lines<W>) -> Result<(), Failure> {
+    match parse::parse(args)? {
+        Action::Help => out.print(HELP)?,
+        Action::Version => out.print(concat!("ipvsadm v", env!("CARGO_PKG_VERSION"), " (Sluice)"))?,
+        Action::Run(command, task) => connect::block_on(async {
+            let mut client = target.connect("ipvsadm").await?;
+            perform(&mut client, task, &mut out).await.map_err(|failure| explain(command, failure))
+        })?,
+    }
+    Ok(out.flush()?)
+}
+
+async fn perform<W: Write>(client: &mut Client, task: Task, out: &mut Lines<W>) -> Result<(), Failure> {
+    match task {
+        Task::Apply(changes) => drop(client.apply(changes).await?),
+        Task::Touch(key) => touch(client, key).await?,
+        Task::Zero(service) => client.zero(service).await?,
+        Task::Services { service, layout } => {
+            let services = services(client, service).await?;
+            list::print(out, services, layout)?;
+        }
+        Task::LocalAddresses(service) => {
+            let services = services(client, service).await?;
+            let pick = |row| if let Row::LocalAddress(row) = row { Some(row) } else { None };
+            let laddrs = connect::list(client, Query::LocalAddresses { service }, pick).await?;
+            laddrs::print(out, services, &laddrs)?;
+        }
+        Task::Connections => {
+            let pick = |row| if let Row::Connection(row) = row { Some(row) } else { None };
+            connect::stream(client, Query::Connections, pick, |conn| out.print(conns::line(&conn))).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn services(client: &mut Client, service: Option<ServiceKey>) -> Result<Vec<api::row::ServiceRow>, Failure> {
+    let pick = |row| if let Row::Service(row) = row { Some(row) } else { None };
+    connect::list(client, Query::Services { service }, pick).await
+}
+
+/// Edits a service without changing anything: DPVS's `-E` keeps what is not given, and checks the service all the same.
+async fn touch(client: &mut Client, key: ServiceKey) -> Result<(), Failure> {
+    let present: Vec<Change> = services(client, Some(key))
+        .await?
+        .into_iter()
+        .map(|row| Change::Edit(Object::Service(Service { key, scheduler: row.service.scheduler })))
+        .collect();
+    client.apply(present).await?;
+    Ok(())
+}
+
+/// Puts DPVS's words, which scripts look for, before the dataplane's.
+fn explain(command: Command, failure: Failure) -> Failure {
+    let Failure::Client(ClientError::Refused(refusal)) = &failure else { return failure };
+    match command.words_for(refusal.kind) {
+        Some(words) => Failure::Refused(format!("{words}: {}", refusal.message)),
+        None => failure,
+    }
+}
+
+impl Command {
+    fn words_for(self, kind: RefusalKind) -> Option<&'static str> {
+        use Command as C;
+        match (kind, self) {
+            (RefusalKind::Exists, C::AddService) => Some("Service already exists"),
+            (RefusalKind::Exists, C::AddServer) => Some("Destination already exists"),
+            (RefusalKind::Exists, C::AddLaddr) => Some("Local address already exists"),
+            (RefusalKind::NotFound, C::AddServer) => Some("Service not defined"),
+            (RefusalKind::NotFound, C::EditServer | C::DeleteServer) => Some("No such destination"),
+            (RefusalKind::NotFound, C::DeleteLaddr) => Some("No such Local address"),
+            (RefusalKind::NotFound, C::EditService | C::DeleteService | C::List | C::Zero | C::GetLaddr) => {
+                Some("No such service")
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,343 @@
+//! The command line of `sluice`.
+
+use std::ffi::OsString;
+use std::net::IpAddr;
+
+use api::{MacAddr, Protocol, RouteScope, Scheduler, ServiceKey};
+use clap::{Args, Parser, Subcommand};
+use ipnet::IpNet;
+
+use crate::value;
+
+const EXAMPLES: &str = "\
+Examples:
+  sluice addr add 10.0.0.100/32 --dev dpdk1
+  sluice route add default --via 10.0.0.1 --dev dpdk1
+  sluice service add tcp 10.0.0.100:80 --scheduler rr
+  sluice server add tcp 10.0.0.100:80 192.168.100.2:80 --weight 10
+  sluice laddr add tcp 10.0.0.100:80 192.168.100.200 --dev dpdk0
+  sluice service show --json | jq .traffic
+
+What is added by hand belongs to the owner 'operator'; what other owners added (the configuration file, a daemon) is
+theirs to change.
+
+Environment:
+  SLUICE_SOCKET  the dataplane's socket; /run/sluice/INSTANCE/dataplane.sock otherwise
+
+Exit status: 0 done, 1 refused or failed, 2 wrong usage. A failure is told in one line.";
+
+/// Operate the Sluice load balancer
+#[derive(Debug, Parser)]
+#[command(name = "sluice", version, after_help = EXAMPLES, arg_required_else_help = false)]
+pub(super) struct Sluice {
+    #[command(subcommand)]
+    pub(super) noun: Noun,
+    /// The instance to operate; refused when another one answers
+    #[arg(long, global = true, value_name = "NAME", value_parser = value::instance)]
+    pub(super) instance: Option<String>,
+    /// Print JSON lines: an object for each row, or the generation a change is in force from
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Noun {
+    /// Addresses of devices
+    #[command(subcommand, arg_required_else_help = false)]
+    Addr(Addr),
+    /// Routes
+    #[command(subcommand, arg_required_else_help = false)]
+    Route(Route),
+    /// Neighbours: link-layer addresses, static and learned
+    #[command(subcommand, arg_required_else_help = false)]
+    Neigh(Neigh),
+    /// Devices
+    #[command(subcommand, arg_required_else_help = false)]
+    Link(Link),
+    /// Virtual services
+    #[command(subcommand, arg_required_else_help = false)]
+    Service(Service),
+    /// Real servers of services
+    #[command(subcommand, arg_required_else_help = false)]
+    Server(Server),
+    /// Local addresses of services, the sources their servers see
+    #[command(subcommand, arg_required_else_help = false)]
+    Laddr(Laddr),
+    /// Connections
+    #[command(subcommand, arg_required_else_help = false)]
+    Conn(Conn),
+    /// Show where packets came from and went, and whether the books balance
+    Stats,
+    /// Print a completion script
+    #[command(after_help = "Example:\n  sluice completions bash > /etc/bash_completion.d/sluice")]
+    Completions {
+        /// The shell to complete in
+        shell: clap_complete::Shell,
+    },
+    /// Speak the language of DPVS's ipvsadm, as a program called ipvsadm does
+    #[command(disable_help_flag = true)]
+    Ipvsadm {
+        /// Its arguments; -h lists them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+    /// Speak the language of DPVS's dpip, as a program called dpip does
+    #[command(disable_help_flag = true)]
+    Dpip {
+        /// Its arguments; -h lists them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Addr {
+    /// Add an address to a device
+    #[command(after_help = "Example:\n  sluice addr add 10.0.0.1/24 --dev dpdk0")]
+    Add {
+        /// The address; a prefix length below 32 brings a connected route
+        #[arg(value_name = "ADDRESS[/LENGTH]", value_parser = value::interface_address)]
+        address: (IpAddr, u8),
+        #[command(flatten)]
+        on: Device,
+        /// Connections may be sourced from it
+        #[arg(long)]
+        sapool: bool,
+    },
+    /// Delete an address from a device
+    Del {
+        /// The address
+        #[arg(value_name = "ADDRESS[/LENGTH]", value_parser = value::interface_address)]
+        address: (IpAddr, u8),
+        #[command(flatten)]
+        on: Device,
+    },
+    /// List addresses and the use of their ports
+    Show(OnDevice),
+    /// Delete the addresses that were added by hand
+    Flush(OnDevice),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Route {
+    /// Add a route
+    #[command(after_help = "Examples:\n  sluice route add 10.0.0.0/16 --dev dpdk1\n  \
+                            sluice route add default --via 10.0.0.1 --dev dpdk1")]
+    Add {
+        #[command(flatten)]
+        to: Destination,
+        /// The gateway
+        #[arg(long, value_name = "ADDRESS", value_parser = value::address)]
+        via: Option<IpAddr>,
+        /// The source of packets the dataplane makes itself
+        #[arg(long, value_name = "ADDRESS", value_parser = value::address)]
+        src: Option<IpAddr>,
+        /// host, link or global; global with --via, link without, unless given
+        #[arg(long, value_parser = value::route_scope)]
+        scope: Option<RouteScope>,
+        /// The path MTU in bytes; the device's unless given
+        #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u16).range(1..))]
+        mtu: Option<u16>,
+    },
+    /// Delete a route
+    Del {
+        #[command(flatten)]
+        to: Destination,
+    },
+    /// List routes, those that come with addresses included
+    Show(OnDevice),
+    /// Delete the routes that were added by hand
+    Flush(OnDevice),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Destination {
+    /// The destination
+    #[arg(value_name = "default|ADDRESS[/LENGTH]", value_parser = value::destination)]
+    pub(super) prefix: IpNet,
+    #[command(flatten)]
+    pub(super) on: Device,
+    /// Among routes to the same destination the least wins
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(super) metric: u32,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Neigh {
+    /// Add a static neighbour
+    #[command(after_help = "Example:\n  sluice neigh add 10.0.0.7 --dev dpdk1 --mac 02:00:00:00:00:07")]
+    Add {
+        /// The neighbour's address
+        #[arg(value_parser = value::address)]
+        address: IpAddr,
+        #[command(flatten)]
+        on: Device,
+        /// Its link-layer address
+        #[arg(long, value_parser = value::mac)]
+        mac: MacAddr,
+    },
+    /// Delete a static neighbour
+    Del {
+        /// The neighbour's address
+        #[arg(value_parser = value::address)]
+        address: IpAddr,
+        #[command(flatten)]
+        on: Device,
+    },
+    /// List neighbours
+    Show(OnDevice),
+    /// Delete the static neighbours that were added by hand
+    Flush(OnDevice),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Link {
+    /// List devices and their counters
+    Show(OnDevice),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Service {
+    /// Add a service
+    #[command(after_help = "Example:\n  sluice service add tcp 10.0.0.100:80 --scheduler rr")]
+    Add {
+        #[command(flatten)]
+        service: Key,
+        /// How it picks servers: rr, wrr or wlc
+        #[arg(long, value_parser = value::scheduler, default_value = "wlc")]
+        scheduler: Scheduler,
+    },
+    /// Change a service
+    Edit {
+        #[command(flatten)]
+        service: Key,
+        /// How it picks servers: rr, wrr or wlc
+        #[arg(long, value_parser = value::scheduler)]
+        scheduler: Scheduler,
+    },
+    /// Delete a service with its servers and local addresses
+    Del {
+        #[command(flatten)]
+        service: Key,
+    },
+    /// List services and their servers
+    Show(OptionalKey),
+    /// Delete every service, server and local address that was added by hand
+    Clear,
+    /// Zero the totals of a service, or of all
+    Zero(OptionalKey),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Server {
+    /// Add a real server to a service
+    #[command(after_help = "Example:\n  sluice server add tcp 10.0.0.100:80 192.168.100.2:80 --weight 10")]
+    Add {
+        #[command(flatten)]
+        server: RealServer,
+        /// Its share of new connections; 0 takes none and keeps those it has
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        weight: u16,
+    },
+    /// Change a real server
+    Edit {
+        #[command(flatten)]
+        server: RealServer,
+        /// Its share of new connections; 0 takes none and keeps those it has
+        #[arg(long, value_name = "N")]
+        weight: u16,
+    },
+    /// Delete a real server
+    Del {
+        #[command(flatten)]
+        server: RealServer,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Laddr {
+    /// Add a local address to a service, and to the device
+    #[command(after_help = "Example:\n  sluice laddr add tcp 10.0.0.100:80 192.168.100.200 --dev dpdk0")]
+    Add {
+        #[command(flatten)]
+        service: Key,
+        /// The local address
+        #[arg(value_parser = value::any_address)]
+        address: IpAddr,
+        #[command(flatten)]
+        on: Device,
+    },
+    /// Delete a local address from a service
+    Del {
+        #[command(flatten)]
+        service: Key,
+        /// The local address
+        #[arg(value_parser = value::any_address)]
+        address: IpAddr,
+    },
+    /// List local addresses, of a service or of all
+    Show(OptionalKey),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Conn {
+    /// List connections
+    Show,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Device {
+    /// The device
+    #[arg(long, value_name = "DEVICE")]
+    pub(super) dev: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct OnDevice {
+    /// Only those of this device
+    #[arg(long, value_name = "DEVICE")]
+    pub(super) dev: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Key {
+    /// tcp or udp
+    #[arg(value_parser = value::protocol)]
+    protocol: Protocol,
+    /// The service's virtual address and port
+    #[arg(value_name = "VIP:PORT", value_parser = value::virtual_endpoint)]
+    endpoint: (IpAddr, u16),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct OptionalKey {
+    /// tcp or udp
+    #[arg(value_parser = value::protocol, requires = "endpoint")]
+    protocol: Option<Protocol>,
+    /// The service's virtual address and port; every service unless given
+    #[arg(value_name = "VIP:PORT", value_parser = value::virtual_endpoint)]
+    endpoint: Option<(IpAddr, u16)>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RealServer {
+    #[command(flatten)]
+    pub(super) service: Key,
+    /// The server's address and port, the service's port unless given
+    #[arg(value_name = "RIP[:PORT]", value_parser = value::endpoint)]
+    pub(super) server: (IpAddr, Option<u16>),
+}
+
+impl From<Key> for ServiceKey {
+    fn from(Key { protocol, endpoint: (vip, port) }: Key) -> Self {
+        ServiceKey { protocol, vip, port }
+    }
+}
+
+impl OptionalKey {
+    /// The service, where one is named.
+    pub(super) fn key(self) -> Option<ServiceKey> {
+        let (vip, port) = self.endpoint?;
+        Some(ServiceKey { protocol: self.protocol?, vip, port })
+    }
+}

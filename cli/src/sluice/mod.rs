@@ -1,0 +1,102 @@
+//! `sluice <noun> <verb>`.
+
+mod args;
+mod json;
+mod nouns;
+mod stats;
+mod tables;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+
+use api::ipc::Client;
+use api::row::{Query, Row};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
+
+use crate::connect::{self, Target};
+use crate::failure::{self, Failure};
+use crate::lines::Lines;
+use crate::{dpip, ipvsadm};
+use args::{Noun, Sluice};
+use nouns::Task;
+
+/// Runs `sluice` with `args`, or the personality they name.
+pub(crate) fn main<W: Write>(args: Vec<OsString>, out: Lines<W>) -> ExitCode {
+    let command = std::iter::once(OsString::from("sluice")).chain(args);
+    match Sluice::try_parse_from(command) {
+        Ok(Sluice { noun: Noun::Ipvsadm { args }, instance, json: false }) => {
+            failure::report("ipvsadm", ipvsadm::run(args, &Target::personality(instance), out))
+        }
+        Ok(Sluice { noun: Noun::Dpip { args }, instance, json: false }) => {
+            failure::report("dpip", dpip::run(args, &Target::personality(instance), out))
+        }
+        Ok(sluice) => failure::report("sluice", run(sluice, out)),
+        Err(error) => failure::report("sluice", explain(&error, out)),
+    }
+}
+
+fn run<W: Write>(sluice: Sluice, mut out: Lines<W>) -> Result<(), Failure> {
+    let Sluice { noun, instance, json } = sluice;
+    match noun {
+        Noun::Completions { shell } => out.print(completions(shell))?,
+        Noun::Ipvsadm { .. } | Noun::Dpip { .. } => {
+            return Err(Failure::usage("--json is not for ipvsadm and dpip, which print DPVS's formats"));
+        }
+        noun => {
+            let task = nouns::task(noun);
+            connect::block_on(async {
+                let mut client = Target::sluice(instance).connect("sluice").await?;
+                perform(&mut client, task, json, &mut out).await
+            })?;
+        }
+    }
+    Ok(out.flush()?)
+}
+
+async fn perform<W: Write>(client: &mut Client, task: Task, json: bool, out: &mut Lines<W>) -> Result<(), Failure> {
+    match task {
+        Task::Apply(changes) => {
+            let generation = client.apply(changes).await?;
+            if json {
+                out.print(json::generation(generation))?;
+            }
+        }
+        Task::Zero(service) => {
+            client.zero(service).await?;
+        }
+        Task::Show(query) if json => connect::stream(client, query, Some, |row| out.print(json::row(&row)?)).await?,
+        Task::Show(Query::Connections) => {
+            out.print(tables::connection_headings())?;
+            let pick = |row| if let Row::Connection(row) = row { Some(row) } else { None };
+            connect::stream(client, Query::Connections, pick, |row| out.print(tables::connection(&row))).await?;
+        }
+        Task::Show(query) => {
+            let headings = tables::headings(&query);
+            let rows = client.list(query).await?;
+            out.print(tables::text(headings, &rows))?;
+        }
+    }
+    Ok(())
+}
+
+fn completions(shell: clap_complete::Shell) -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Sluice::command(), "sluice", &mut script);
+    String::from_utf8_lossy(&script).into_owned()
+}
+
+/// Help and the version go to standard output; a mistake becomes one line.
+fn explain<W: Write>(error: &clap::Error, mut out: Lines<W>) -> Result<(), Failure> {
+    let text = error.to_string();
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        out.print(text.trim_end())?;
+        return Ok(out.flush()?);
+    }
+    let message = text.split("\n\nUsage:").next().unwrap_or_default();
+    let message = message.split("\n\nFor more information").next().unwrap_or_default();
+    let parts = message.trim_start_matches("error: ").split("\n\n");
+    let parts = parts.map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "));
+    Err(Failure::Usage(format!("{}; see sluice --help", parts.collect::<Vec<_>>().join("; "))))
+}

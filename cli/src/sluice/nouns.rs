@@ -1,0 +1,127 @@
+//! From the command line to requests.
+
+use api::object::ObjectKind;
+use api::row::Query;
+use api::{
+    Address, Change, ForwardMode, LocalAddress, Neighbour, Object, ObjectKey, Route, ServerKey, Service, ServiceKey,
+};
+
+use super::args::{self, Noun};
+use crate::change;
+
+/// Work for the dataplane.
+#[derive(Debug)]
+pub(super) enum Task {
+    Apply(Vec<Change>),
+    Zero(Option<ServiceKey>),
+    Show(Query),
+}
+
+/// The work of a noun and its verb. Those that need no dataplane are not asked about.
+pub(super) fn task(noun: Noun) -> Task {
+    match noun {
+        Noun::Addr(verb) => addr(verb),
+        Noun::Route(verb) => route(verb),
+        Noun::Neigh(verb) => neigh(verb),
+        Noun::Link(args::Link::Show(on)) => Task::Show(Query::Links { device: on.dev }),
+        Noun::Service(verb) => service(verb),
+        Noun::Server(verb) => server(verb),
+        Noun::Laddr(verb) => laddr(verb),
+        Noun::Conn(args::Conn::Show) => Task::Show(Query::Connections),
+        Noun::Stats | Noun::Completions { .. } | Noun::Ipvsadm { .. } | Noun::Dpip { .. } => Task::Show(Query::Stats),
+    }
+}
+
+fn apply(change: Change) -> Task {
+    Task::Apply(vec![change])
+}
+
+fn flush(kind: ObjectKind, on: args::OnDevice) -> Task {
+    apply(Change::Flush { kind, device: on.dev })
+}
+
+fn addr(verb: args::Addr) -> Task {
+    use args::Addr;
+    match verb {
+        Addr::Add { address: (address, prefix_len), on, sapool } => {
+            apply(Change::Add(Object::Address(Address { address, prefix_len, device: on.dev, sapool })))
+        }
+        Addr::Del { address: (address, _), on } => {
+            apply(Change::Delete(ObjectKey::Address { address, device: on.dev }))
+        }
+        Addr::Show(on) => Task::Show(Query::Addresses { device: on.dev }),
+        Addr::Flush(on) => flush(ObjectKind::Address, on),
+    }
+}
+
+fn route(verb: args::Route) -> Task {
+    use args::{Destination, Route as Verb};
+    match verb {
+        Verb::Add { to: Destination { prefix, on, metric }, via, src, scope, mtu } => {
+            let scope = scope.unwrap_or(change::default_scope(via));
+            apply(Change::Add(Object::Route(Route { prefix, via, device: on.dev, source: src, scope, mtu, metric })))
+        }
+        Verb::Del { to: Destination { prefix, on, metric } } => {
+            apply(Change::Delete(ObjectKey::Route { prefix, device: on.dev, metric }))
+        }
+        Verb::Show(on) => Task::Show(Query::Routes { device: on.dev }),
+        Verb::Flush(on) => flush(ObjectKind::Route, on),
+    }
+}
+
+fn neigh(verb: args::Neigh) -> Task {
+    use args::Neigh;
+    match verb {
+        Neigh::Add { address, on, mac } => {
+            apply(Change::Add(Object::Neighbour(Neighbour { address, device: on.dev, mac })))
+        }
+        Neigh::Del { address, on } => apply(Change::Delete(ObjectKey::Neighbour { address, device: on.dev })),
+        Neigh::Show(on) => Task::Show(Query::Neighbours { device: on.dev }),
+        Neigh::Flush(on) => flush(ObjectKind::Neighbour, on),
+    }
+}
+
+fn service(verb: args::Service) -> Task {
+    use args::Service as Verb;
+    match verb {
+        Verb::Add { service, scheduler } => {
+            apply(Change::Add(Object::Service(Service { key: service.into(), scheduler })))
+        }
+        Verb::Edit { service, scheduler } => {
+            apply(Change::Edit(Object::Service(Service { key: service.into(), scheduler })))
+        }
+        Verb::Del { service } => apply(Change::Delete(ObjectKey::Service(service.into()))),
+        Verb::Show(service) => Task::Show(Query::Services { service: service.key() }),
+        Verb::Clear => Task::Apply(change::clear_services()),
+        Verb::Zero(service) => Task::Zero(service.key()),
+    }
+}
+
+fn server(verb: args::Server) -> Task {
+    use args::Server;
+    let object = |server, weight| Object::Server(api::Server { key: key(server), mode: ForwardMode::FullNat, weight });
+    apply(match verb {
+        Server::Add { server, weight } => Change::Add(object(server, weight)),
+        Server::Edit { server, weight } => Change::Edit(object(server, weight)),
+        Server::Del { server } => Change::Delete(ObjectKey::Server(key(server))),
+    })
+}
+
+fn key(args::RealServer { service, server: (address, port) }: args::RealServer) -> ServerKey {
+    let service = ServiceKey::from(service);
+    ServerKey { service, address, port: port.unwrap_or(service.port) }
+}
+
+fn laddr(verb: args::Laddr) -> Task {
+    use args::Laddr;
+    match verb {
+        Laddr::Add { service, address, on } => {
+            let local = LocalAddress { service: service.into(), address, device: on.dev };
+            apply(Change::Add(Object::LocalAddress(local)))
+        }
+        Laddr::Del { service, address } => {
+            apply(Change::Delete(ObjectKey::LocalAddress { service: service.into(), address }))
+        }
+        Laddr::Show(service) => Task::Show(Query::LocalAddresses { service: service.key() }),
+    }
+}

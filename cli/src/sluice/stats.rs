@@ -1,0 +1,174 @@
+//! `sluice stats`: the books, laid out so that one sees whether they balance.
+
+use api::stats::{Books, PoolStats, Stats, WorkerStats};
+
+use super::tables::columns;
+
+/// The books, the workers, the buffers, and what is out of balance.
+pub(super) fn text(stats: &Stats) -> String {
+    let mut parts = vec![books(stats), verdict(&stats.books), workers(&stats.workers)];
+    if stats.workers.iter().any(|worker| !worker.events.is_empty()) {
+        parts.push(events(&stats.workers));
+    }
+    parts.push(pools(&stats.pools));
+    parts.push(format!(
+        "missed by devices: {}\nconfiguration generation: {}",
+        stats.missed_by_devices, stats.generation
+    ));
+    parts.join("\n\n")
+}
+
+fn books(stats: &Stats) -> String {
+    let mut headings = vec!["PACKETS".to_owned(), "ALL".to_owned()];
+    headings.extend(stats.workers.iter().map(|worker| format!("WORKER {}", worker.worker)));
+    let headings: Vec<&str> = headings.iter().map(String::as_str).collect();
+    let all: Vec<&Books> =
+        std::iter::once(&stats.books).chain(stats.workers.iter().map(|worker| &worker.books)).collect();
+    let line = |name: &str, of: &dyn Fn(&Books) -> String| {
+        std::iter::once(name.to_owned()).chain(all.iter().map(|books| of(books))).collect::<Vec<String>>()
+    };
+    let mut rows = vec![
+        line("+ received", &|books| books.received.to_string()),
+        line("+ originated", &|books| books.originated.to_string()),
+        line("- transmitted", &|books| books.transmitted.to_string()),
+        line("- consumed", &|books| books.consumed.to_string()),
+        line("- dropped", &|books| books.dropped().to_string()),
+    ];
+    for reason in names(&all) {
+        rows.push(line(&format!("    {reason}"), &|books| {
+            let drop = books.drops.iter().find(|drop| drop.name == reason);
+            drop.map_or(0, |drop| drop.value).to_string()
+        }));
+    }
+    rows.push(line("- held", &|books| books.held.to_string()));
+    rows.push(line("= balance", &|books| books.balance().to_string()));
+    columns(&headings, rows)
+}
+
+/// The drop reasons that occurred anywhere, in the order they are met.
+fn names<'a>(all: &[&'a Books]) -> Vec<&'a str> {
+    let mut names = Vec::new();
+    for drop in all.iter().flat_map(|books| &books.drops) {
+        if !names.contains(&drop.name.as_str()) {
+            names.push(&drop.name);
+        }
+    }
+    names
+}
+
+fn verdict(books: &Books) -> String {
+    match books.balance() {
+        0 => "The books balance.".to_owned(),
+        off => {
+            format!("The books are off by {off} packets; under traffic some are under way, at rest that is a fault.")
+        }
+    }
+}
+
+fn workers(workers: &[WorkerStats]) -> String {
+    let rows = workers.iter().map(|worker| {
+        vec![
+            worker.worker.to_string(),
+            worker.cpu.to_string(),
+            worker.connections.to_string(),
+            worker.connection_capacity.to_string(),
+            worker.ports_in_use.to_string(),
+        ]
+    });
+    columns(&["WORKER", "CPU", "CONNECTIONS", "ROOM FOR", "PORTS IN USE"], rows)
+}
+
+fn events(workers: &[WorkerStats]) -> String {
+    let rows = workers.iter().flat_map(|worker| {
+        let line =
+            |event: &api::stats::Counter| vec![event.name.clone(), worker.worker.to_string(), event.value.to_string()];
+        worker.events.iter().map(line)
+    });
+    columns(&["EVENT", "WORKER", "COUNT"], rows)
+}
+
+fn pools(pools: &[PoolStats]) -> String {
+    let rows = pools.iter().map(|pool| {
+        vec![
+            pool.name.clone(),
+            pool.size.to_string(),
+            pool.available.to_string(),
+            pool.in_rings.to_string(),
+            pool.held.to_string(),
+            pool.missing().to_string(),
+        ]
+    });
+    columns(&["BUFFERS", "SIZE", "AVAILABLE", "IN RINGS", "HELD", "MISSING"], rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use api::stats::Counter;
+
+    use super::*;
+    use crate::lines::printed;
+
+    fn stats() -> Stats {
+        let drop = |name: &str, value| Counter { name: name.into(), value };
+        let first = Books { received: 1000, originated: 2, transmitted: 990, consumed: 1, held: 3, ..Books::default() };
+        let first = Books { drops: vec![drop("no_route", 8)], ..first };
+        let second = Books { received: 7, drops: vec![drop("malformed", 7)], ..Books::default() };
+        let mut sum = first.clone();
+        sum.add(&second);
+        let worker = |worker, books| WorkerStats {
+            worker,
+            cpu: worker + 1,
+            books,
+            connections: 5,
+            connection_capacity: 1024,
+            ports_in_use: 5,
+            events: Vec::new(),
+        };
+        Stats {
+            books: sum,
+            workers: vec![worker(0, first), worker(1, second)],
+            pools: vec![PoolStats { name: "mbufs".into(), size: 8191, available: 7000, in_rings: 1188, held: 3 }],
+            missed_by_devices: 0,
+            generation: 7,
+        }
+    }
+
+    #[test]
+    fn one_sees_that_they_balance() {
+        let expected = "\
+PACKETS         ALL  WORKER 0  WORKER 1
++ received     1007      1000         7
++ originated      2         2         0
+- transmitted   990       990         0
+- consumed        1         1         0
+- dropped        15         8         7
+    no_route      8         8         0
+    malformed     7         0         7
+- held            3         3         0
+= balance         0         0         0
+
+The books balance.
+
+WORKER  CPU  CONNECTIONS  ROOM FOR  PORTS IN USE
+     0    1            5      1024             5
+     1    2            5      1024             5
+
+BUFFERS  SIZE  AVAILABLE  IN RINGS  HELD  MISSING
+mbufs    8191       7000      1188     3        0
+
+missed by devices: 0
+configuration generation: 7
+";
+        assert_eq!(printed(|out| out.print(text(&stats()))), expected);
+    }
+
+    #[test]
+    fn one_sees_that_they_do_not_and_what_happened() {
+        let mut off = stats();
+        off.books.received -= 4;
+        off.workers[1].events.push(Counter { name: "toa_no_room".into(), value: 12 });
+        let text = printed(|out| out.print(text(&off)));
+        assert!(text.contains("The books are off by -4 packets"), "{text}");
+        assert!(text.contains("toa_no_room       1     12"), "{text}");
+    }
+}
