@@ -120,6 +120,7 @@ impl Packets {
 mod tests {
     use super::*;
     use etherparse::PacketBuilder;
+    use std::slice::from_ref;
 
     /// A capture file (libpcap format 2.4, Ethernet) of these frames.
     fn pcap(name: &str, frames: &[Vec<u8>]) -> PathBuf {
@@ -159,7 +160,7 @@ mod tests {
         };
         // The IPv4 time to live, the TCP window, the TCP payload; then a segment cut off within its header.
         let damaged = [flip(22), flip(48), flip(60), right[..40].to_vec()];
-        let file = pcap("faults", &[&[right.clone()], &damaged[..], &[right.clone()]].concat());
+        let file = pcap("faults", &[from_ref(&right), &damaged, from_ref(&right)].concat());
         let packets = Packets::read(&file).unwrap();
         let faults = packets.faults();
         let sizes = packets.fields("tcp.options.mss_val == 1460", &["frame.number", "tcp.options"]);

@@ -4,6 +4,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use api::Object;
+use api::row::{AddressRow, LocalAddressRow, RouteRow, ServiceRow};
 use serde::de::DeserializeOwned;
 
 use crate::command::{Finished, run};
@@ -29,6 +31,9 @@ impl Cli {
         let directory = lab.directory().join("bin");
         let built = binary("sluice")?;
         let copy = || {
+            if directory.exists() {
+                return Ok(());
+            }
             fs::create_dir(&directory)?;
             fs::copy(&built, directory.join("sluice"))?;
             symlink("sluice", directory.join("ipvsadm"))?;
@@ -94,14 +99,31 @@ impl Cli {
         run(self.command("sh").args(["-e", "-c", script]))?.success()
     }
 
-    /// What `sluice --json …` prints, as the rows it stands for.
+    /// What `sluice --json …` prints: a row on each line.
     ///
     /// # Errors
     /// When the command fails or prints something else.
     pub fn rows<T: DeserializeOwned>(&self, words: &str) -> Result<Vec<T>, LabError> {
         let printed = self.run(&format!("sluice --json {words}"))?;
-        serde_json::from_str(&printed)
-            .map_err(|error| LabError::Unexpected(format!("`sluice --json {words}` printed {printed:?}: {error}")))
+        let wrong = |error| LabError::Unexpected(format!("`sluice --json {words}` printed {printed:?}: {error}"));
+        printed.lines().map(|line| serde_json::from_str(line).map_err(wrong)).collect()
+    }
+
+    /// Everything that is configured, counters left out.
+    ///
+    /// # Errors
+    /// When a listing fails.
+    pub fn objects(&self) -> Result<Vec<Object>, LabError> {
+        let mut objects = Vec::new();
+        objects.extend(self.rows::<AddressRow>("addr show")?.into_iter().map(|row| Object::Address(row.address)));
+        objects.extend(self.rows::<RouteRow>("route show")?.into_iter().map(|row| Object::Route(row.route)));
+        for row in self.rows::<ServiceRow>("service show")? {
+            objects.push(Object::Service(row.service));
+            objects.extend(row.servers.into_iter().map(|row| Object::Server(row.server)));
+        }
+        let locals = self.rows::<LocalAddressRow>("laddr show")?;
+        objects.extend(locals.into_iter().map(|row| Object::LocalAddress(row.local)));
+        Ok(objects)
     }
 
     /// Runs a command that must be refused: it fails, prints nothing, and says why in one line, which is returned.

@@ -4,7 +4,6 @@ use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -18,6 +17,9 @@ use crate::requirements::binary;
 
 const START_UP: Duration = Duration::from_secs(60);
 const SHUT_DOWN: Duration = Duration::from_secs(20);
+
+/// What a dataplane takes for packets and tables, in MiB.
+pub const MEMORY_MIB: u64 = 512;
 
 /// Held by the dataplane that runs: its workers poll, and two of them on one CPU make round trips of hundreds of
 /// milliseconds.
@@ -47,6 +49,8 @@ impl Dataplane {
     pub fn start(lab: &Lab, settings: Settings) -> Result<Dataplane, LabError> {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let notify = lab.directory().join("notify.sock");
+        // There is one from the last dataplane of this lab, if any; what stays in the way makes the next step fail.
+        let _ = fs::remove_file(&notify);
         let listener = UnixDatagram::bind(&notify).attempt(|| format!("listen at {}", notify.display()))?;
         listener.set_nonblocking(true).attempt(|| "set up the readiness socket".to_owned())?;
         let mut command = Dataplane::command(lab, settings)?;
@@ -67,7 +71,7 @@ impl Dataplane {
         let file = lab.directory().join("sluice.toml");
         fs::write(&file, configuration(&socket(lab), settings)).attempt(|| format!("write {}", file.display()))?;
         let mut command = lab.sluice.command(binary("sluice-dataplane")?);
-        command.arg("--config").arg(file).arg("--instance").arg(lab.name().replace('-', "_"));
+        command.arg("--config").arg(file).arg("--instance").arg(instance(lab));
         Ok(command)
     }
 
@@ -89,12 +93,12 @@ impl Dataplane {
         self.process.check()
     }
 
-    /// Sends SIGTERM and waits for its end.
+    /// Sends a signal and waits for its end.
     ///
     /// # Errors
     /// When it has ended already or goes on.
-    pub fn terminate(&mut self) -> Result<ExitStatus, LabError> {
-        self.process.signal(Signal::SIGTERM)?;
+    pub fn end(&mut self, signal: Signal) -> Result<ExitStatus, LabError> {
+        self.process.signal(signal)?;
         self.process.wait(SHUT_DOWN)
     }
 }
@@ -102,6 +106,10 @@ impl Dataplane {
 /// Where the lab's dataplane listens.
 fn socket(lab: &Lab) -> PathBuf {
     lab.directory().join("dataplane.sock")
+}
+
+fn instance(lab: &Lab) -> String {
+    lab.name().replace('-', "_")
 }
 
 /// Whether a READY=1 has come (sd_notify(3)).
@@ -118,17 +126,12 @@ fn is_ready(listener: &UnixDatagram) -> Result<Option<()>, LabError> {
 }
 
 fn configuration(socket: &Path, settings: Settings) -> String {
-    let worker = if thread::available_parallelism().is_ok_and(|cpus| cpus.get() > 1) { 1 } else { 0 };
     let timeouts = if settings.short_timeouts { SHORT_TIMEOUTS } else { "" };
     let socket = socket.display();
     format!(
         r#"[dataplane]
-control_cpu = 0
-worker_cpus = [{worker}]
-memory = "512M"
-hugepages = "auto"
+memory = "{MEMORY_MIB}M"
 connections = "64K"
-mbufs = 65535
 
 [[dataplane.port]]
 name = "dpdk0"
@@ -160,3 +163,19 @@ last_ack = 1
 oneway = 2
 normal = 2
 ";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_configuration_is_accepted_without_a_warning() {
+        for short_timeouts in [false, true] {
+            let text = configuration(Path::new("/tmp/x.sock"), Settings { short_timeouts });
+            let config = api::config::Config::parse(&text, Path::new("sluice.toml")).unwrap();
+            assert_eq!(config.dataplane.ports.len(), 2);
+            assert_eq!(config.ipc.socket("x"), Path::new("/tmp/x.sock"));
+            assert_eq!(u64::from(config.dataplane.memory_mib), MEMORY_MIB);
+        }
+    }
+}

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::Barrier;
+use tokio::sync::{Barrier, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -95,29 +94,31 @@ pub fn concurrent(client: &Namespace, target: SocketAddr, count: usize) -> Resul
 /// Requests in the background, one after the other, until [`Background::stop`].
 #[derive(Debug)]
 pub struct Background {
-    stop: Arc<AtomicBool>,
+    stop: oneshot::Sender<()>,
     thread: JoinHandle<Result<Tally, LabError>>,
 }
 
 impl Background {
     /// Starts making requests.
     pub fn start(client: &Namespace, target: SocketAddr) -> Background {
-        let stop = Arc::new(AtomicBool::new(false));
-        let (client, stopped) = (client.clone(), Arc::clone(&stop));
+        let (stop, mut stopped) = oneshot::channel();
+        let client = client.clone();
         let thread = thread::spawn(move || {
             client.move_this_thread()?;
             runtime()?.block_on(async {
                 let mut tally = Tally::default();
-                while !stopped.load(Ordering::Relaxed) {
-                    tally.add(request(target, None).await);
+                loop {
+                    tokio::select! {
+                        _ = &mut stopped => return Ok(tally),
+                        outcome = request(target, None) => tally.add(outcome),
+                    }
                 }
-                Ok(tally)
             })
         });
         Background { stop, thread }
     }
 
-    /// Ends them and tells what became of them.
+    /// Ends them and tells what became of them; one that is under way is given up and not counted.
     ///
     /// # Errors
     /// When they could not be made at all.
@@ -125,7 +126,8 @@ impl Background {
     /// # Panics
     /// When the thread that made them did.
     pub fn stop(self) -> Result<Tally, LabError> {
-        self.stop.store(true, Ordering::Relaxed);
+        // When the thread has ended already, joining it says why.
+        let _ = self.stop.send(());
         self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 }

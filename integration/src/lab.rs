@@ -1,6 +1,6 @@
 //! The namespaces and how they are wired.
 
-use std::fs::{self, DirBuilder};
+use std::fs::DirBuilder;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::address::{
     self, BRIDGE_UPLINK, CLIENT, HOST_DEVICE, LAN_DEVICE, LAN_PREFIX, LIP, VIP, WAN_DEVICE, WAN_PREFIX,
 };
 use crate::error::{Attempt, LabError};
-use crate::netns::{NAMES, Namespace};
+use crate::netns::Namespace;
 use crate::{leftover, requirements};
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -30,7 +30,6 @@ pub struct Host {
 pub struct Lab {
     name: String,
     directory: PathBuf,
-    kept: bool,
     /// Where the client is.
     pub client: Namespace,
     /// Where the dataplane runs.
@@ -53,7 +52,8 @@ impl Lab {
         Lab::with_name(&leftover::name_of_own(NEXT.fetch_add(1, Ordering::Relaxed))?, servers)
     }
 
-    /// A lab of that name, which must not exist.
+    /// A lab of that name, which must not exist. Unless the name is one of [`Lab::new`]'s, it is not removed after a
+    /// kill but by [`leftover::remove`].
     ///
     /// # Errors
     /// As [`Lab::new`].
@@ -61,13 +61,13 @@ impl Lab {
         let directory = leftover::directory(name);
         // Fails where something exists already, so that nobody can slip in a directory of theirs.
         DirBuilder::new().mode(0o755).create(&directory).attempt(|| format!("make {}", directory.display()))?;
+        leftover::sign(&directory)?;
         let namespace = |role: &str| Namespace::named(format!("{name}-{role}"));
         let host =
             |index| Host { namespace: namespace(&format!("server{}", index + 1)), address: address::server(index) };
         let lab = Lab {
             name: name.to_owned(),
             directory,
-            kept: false,
             client: namespace("client"),
             sluice: namespace("sluice"),
             lan: namespace("lan"),
@@ -85,11 +85,6 @@ impl Lab {
     /// The directory for files of the lab; goes with it.
     pub fn directory(&self) -> &Path {
         &self.directory
-    }
-
-    /// Leaves everything standing when this is dropped; [`leftover::remove`] removes it.
-    pub fn keep(&mut self) {
-        self.kept = true;
     }
 
     /// Has the kernel of Sluice's namespace forward between client and servers, as a stand-in for the dataplane that
@@ -133,9 +128,6 @@ impl Lab {
 
 impl Drop for Lab {
     fn drop(&mut self) {
-        if self.kept {
-            return;
-        }
         if let Err(error) = leftover::remove(&self.name) {
             eprintln!("lab {} was not removed: {error}", self.name);
         }
@@ -151,29 +143,4 @@ fn connect(one: (&Namespace, &str), other: (&Namespace, &str)) -> Result<(), Lab
         namespace.ip(&format!("link set {device} up"))?;
     }
     Ok(())
-}
-
-/// The mount that the first `ip netns add` since boot leaves on the directory of names. Where there was none before,
-/// it goes again, unless namespaces are there by then.
-#[derive(Debug)]
-pub struct NamesMount {
-    existed: bool,
-}
-
-impl NamesMount {
-    /// Notes whether there is one.
-    pub fn before() -> Self {
-        NamesMount { existed: Path::new(NAMES).exists() }
-    }
-}
-
-impl Drop for NamesMount {
-    fn drop(&mut self) {
-        let empty = || fs::read_dir(NAMES).is_ok_and(|mut entries| entries.next().is_none());
-        if !self.existed && empty() {
-            // Where this fails the mount stays, which does no harm.
-            let _ = crate::command::must(&format!("umount {NAMES}"));
-            let _ = fs::remove_dir(NAMES);
-        }
-    }
 }

@@ -15,6 +15,8 @@ use crate::netns::NAMES;
 use crate::wait;
 
 const PREFIX: &str = "sluice-lab-";
+/// The file of a lab's directory that names the process it belongs to.
+const OWNER: &str = "owner";
 const DIRECTORIES: &str = "/tmp";
 
 /// The name of this process's lab with that number. The start time tells the process from a later one of the same id.
@@ -30,13 +32,29 @@ pub(crate) fn directory(lab: &str) -> PathBuf {
     Path::new(DIRECTORIES).join(lab)
 }
 
+/// Writes into a lab's directory whose it is.
+pub(crate) fn sign(directory: &Path) -> Result<(), LabError> {
+    let pid = std::process::id();
+    let owner = directory.join(OWNER);
+    fs::write(&owner, format!("{pid} {}", start_time(pid).unwrap_or_default()))
+        .attempt(|| format!("write {}", owner.display()))
+}
+
+/// The process that made the lab of that name, if it is still running.
+pub fn owner(lab: &str) -> Option<u32> {
+    let text = fs::read_to_string(directory(lab).join(OWNER)).ok()?;
+    let (pid, start) = text.split_once(' ')?;
+    let (pid, start) = (pid.parse().ok()?, start.parse().ok()?);
+    is_alive(pid, start).then_some(pid)
+}
+
 /// Whether a process that called itself `pid` and `start` is still the one of that id.
-pub(crate) fn is_alive(pid: u32, start: u64) -> bool {
+fn is_alive(pid: u32, start: u64) -> bool {
     start_time(pid) == Some(start)
 }
 
 /// When a process started, in clock ticks since boot.
-pub(crate) fn start_time(pid: u32) -> Option<u64> {
+fn start_time(pid: u32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // Field 22 of proc(5); fields are counted from the name's closing parenthesis, which ends field 2.
     stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()

@@ -1,0 +1,26 @@
+//! UDP through the VIP.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use integration::address::{BRIDGE_UPLINK, HOST_DEVICE};
+use integration::{Capture, FullNat, Settings, settle, udp};
+
+#[test]
+fn datagrams_of_every_size_come_back() {
+    let scene = FullNat::start(Settings { short_timeouts: true }).unwrap();
+    let lab = &scene.lab;
+    let host = &lab.servers[0];
+    let _echo = udp::EchoServer::start(&host.namespace, SocketAddr::from((host.address, 7))).unwrap();
+    let target = scene.add_service("-u", 7, 0).unwrap();
+    let near = Capture::start(&lab.client, HOST_DEVICE, "client", lab.directory()).unwrap();
+    let far = Capture::start(&lab.lan, BRIDGE_UPLINK, "lan", lab.directory()).unwrap();
+    udp::echo_sizes(&lab.client, target, 1..=udp::MAX_PAYLOAD).unwrap();
+    for packets in [near.stop().unwrap(), far.stop().unwrap()] {
+        assert_eq!(packets.faults().unwrap(), Vec::<String>::new());
+        assert_eq!(packets.count("udp.port == 7").unwrap(), 2 * udp::MAX_PAYLOAD);
+    }
+    let connections = scene.dataplane.cli().run("ipvsadm -lnc").unwrap();
+    assert!(connections.contains("UDP_NORM"), "{connections}");
+    settle(scene.dataplane.cli(), Duration::from_secs(20)).unwrap();
+}

@@ -1,0 +1,75 @@
+//! How a dataplane starts and ends.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::process::Command;
+use std::time::Duration;
+
+use integration::{Dataplane, FullNat, Lab, Process, Settings, http, tutorial};
+use nix::sys::signal::Signal;
+
+/// Runs a dataplane that must not start. Returns what it printed.
+fn fails(lab: &Lab, command: &mut Command) -> String {
+    let mut process = Process::start("refused", command, lab.directory()).unwrap();
+    let status = process.wait(Duration::from_secs(30)).unwrap();
+    let log = process.log();
+    assert!(status.code().is_some_and(|code| code != 0), "{status}: {log}");
+    assert!(!log.contains("panicked"), "{log}");
+    log
+}
+
+#[test]
+fn sigterm_ends_it_cleanly_under_traffic() {
+    let mut scene = FullNat::start(Settings::default()).unwrap();
+    let tally = http::concurrent(&scene.lab.client, scene.service(), 200).unwrap();
+    assert_eq!(tally.failures, 0, "{tally:?}");
+    let requests = http::Background::start(&scene.lab.client, scene.service());
+    let status = scene.dataplane.end(Signal::SIGTERM).unwrap();
+    assert_eq!(status.code(), Some(0), "{}", scene.dataplane.log());
+    assert!(!scene.dataplane.cli().socket().exists());
+    assert!(!scene.dataplane.log().contains("panicked"), "{}", scene.dataplane.log());
+    drop(scene);
+    requests.stop().unwrap();
+}
+
+#[test]
+fn it_starts_again_after_it_was_killed() {
+    let FullNat { mut dataplane, web, lab } = FullNat::start(Settings::default()).unwrap();
+    dataplane.end(Signal::SIGKILL).unwrap();
+    drop(dataplane);
+    let dataplane = Dataplane::start(&lab, Settings::default()).unwrap();
+    dataplane.cli().script(tutorial::SCRIPT).unwrap();
+    let tally = http::sequential(&lab.client, SocketAddr::from(([10, 0, 0, 100], 80)), 10).unwrap();
+    assert_eq!((tally.failures, tally.successes()), (0, 10), "{tally:?}");
+    drop((dataplane, web, lab));
+}
+
+#[test]
+fn a_second_one_of_the_same_instance_is_refused() {
+    let mut scene = FullNat::start(Settings::default()).unwrap();
+    let log = fails(&scene.lab, &mut Dataplane::command(&scene.lab, Settings::default()).unwrap());
+    assert!(log.contains("already running"), "{log}");
+    scene.dataplane.check().unwrap();
+    let tally = http::sequential(&scene.lab.client, scene.service(), 10).unwrap();
+    assert_eq!(tally.failures, 0, "{tally:?}");
+}
+
+#[test]
+fn a_wrong_configuration_is_refused_with_its_line() {
+    let lab = Lab::new(0).unwrap();
+    let file = lab.directory().join("sluice.toml");
+    for (right, wrong, mentioned) in [
+        ("connections", "conections", "did you mean"),
+        ("iface=veth-wan", "iface=veth-nowhere", "veth-nowhere"),
+        ("net_af_packet1,iface=veth-wan", "net_af_packet0,iface=veth-lan", "net_af_packet0"),
+        ("\"dpdk1\"", "\"dpdk0\"", "dpdk0"),
+    ] {
+        let mut command = Dataplane::command(&lab, Settings::default()).unwrap();
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.contains(right));
+        fs::write(&file, text.replace(right, wrong)).unwrap();
+        let log = fails(&lab, &mut command);
+        assert!(log.lines().last().is_some_and(|line| line.contains(mentioned)), "{wrong}: {log}");
+        fs::remove_file(lab.directory().join("refused.log")).unwrap();
+    }
+}
