@@ -91,12 +91,12 @@ impl Command {
             (RefusalKind::Exists, C::AddService) => Some("Service already exists"),
             (RefusalKind::Exists, C::AddServer) => Some("Destination already exists"),
             (RefusalKind::Exists, C::AddLaddr) => Some("Local address already exists"),
-            (RefusalKind::NotFound, C::AddServer) => Some("Service not defined"),
             (RefusalKind::NotFound, C::EditServer | C::DeleteServer) => Some("No such destination"),
             (RefusalKind::NotFound, C::DeleteLaddr) => Some("No such Local address"),
-            (RefusalKind::NotFound, C::EditService | C::DeleteService | C::List | C::Zero | C::GetLaddr) => {
-                Some("No such service")
-            }
+            (
+                RefusalKind::NotFound,
+                C::EditService | C::DeleteService | C::AddServer | C::List | C::Zero | C::GetLaddr,
+            ) => Some("No such service"),
             _ => None,
         }
     }

@@ -16,7 +16,7 @@ Examples:
   sluice service add tcp 10.0.0.100:80 --scheduler rr
   sluice server add tcp 10.0.0.100:80 192.168.100.2:80 --weight 10
   sluice laddr add tcp 10.0.0.100:80 192.168.100.200 --dev dpdk0
-  sluice service show --json | jq .traffic
+  sluice service show --json | jq '.[].traffic'
 
 What is added by hand belongs to the owner 'operator'; what other owners added (the configuration file, a daemon) is
 theirs to change.
@@ -35,7 +35,7 @@ pub(super) struct Sluice {
     /// The instance to operate; refused when another one answers
     #[arg(long, global = true, value_name = "NAME", value_parser = value::instance)]
     pub(super) instance: Option<String>,
-    /// Print JSON lines: an object for each row, or the generation a change is in force from
+    /// Print JSON: listings as an array with a row on each line, changes as the generation they are in force from
     #[arg(long, global = true)]
     pub(super) json: bool,
 }

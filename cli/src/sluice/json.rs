@@ -1,16 +1,16 @@
-//! JSON lines: an object for each row.
+//! JSON: listings are an array with a row on each line, so that they can be read as they come.
 
 use api::row::Row;
 use api::stats::{PoolStats, Stats};
 use serde::Serialize;
 use serde_json::{Error, Value, json};
 
-/// The line of a change that is in force.
+/// What is said of a change that is in force.
 pub(super) fn generation(generation: u64) -> String {
     json!({ "generation": generation }).to_string()
 }
 
-/// The line of a row: its fields, without a word for the kind of row, which the command has said.
+/// The object of a row: its fields, without a word for the kind of row, which the command has said.
 pub(super) fn row(row: &Row) -> Result<String, Error> {
     match row {
         Row::Address(row) => serde_json::to_string(row),

@@ -66,11 +66,23 @@ async fn perform<W: Write>(client: &mut Client, task: Task, json: bool, out: &mu
         Task::Zero(service) => {
             client.zero(service).await?;
         }
-        Task::Show(query) if json => connect::stream(client, query, Some, |row| out.print(json::row(&row)?)).await?,
+        Task::Show(query) if json => {
+            let mut before = "[";
+            connect::stream(client, query, Some, |row| {
+                out.print(format!("{}{}", std::mem::replace(&mut before, ","), json::row(&row)?))
+            })
+            .await?;
+            out.print(if before == "[" { "[]" } else { "]" })?;
+        }
         Task::Show(Query::Connections) => {
-            out.print(tables::connection_headings())?;
+            let mut headings = Some(tables::connection_headings());
             let pick = |row| if let Row::Connection(row) = row { Some(row) } else { None };
-            connect::stream(client, Query::Connections, pick, |row| out.print(tables::connection(&row))).await?;
+            connect::stream(client, Query::Connections, pick, |row| {
+                headings.take().into_iter().try_for_each(|headings| out.print(headings))?;
+                out.print(tables::connection(&row))
+            })
+            .await?;
+            headings.into_iter().try_for_each(|headings| out.print(headings))?;
         }
         Task::Show(query) => {
             let headings = tables::headings(&query);

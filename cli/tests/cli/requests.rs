@@ -1,0 +1,287 @@
+//! Every command sends exactly the request it stands for.
+
+use crate::fake::{Behaviour, Dataplane, content, listing, tutorial_service};
+use api::ipc::{Reply, Request};
+use api::object::{
+    Address, Change, ForwardMode, LocalAddress, Neighbour, Object, ObjectKey, ObjectKind, Protocol, Route, RouteScope,
+    Scheduler, Server, ServerKey, Service, ServiceKey,
+};
+use api::row::{Query, Row, ServiceRow, Traffic};
+use api::{MacAddr, Owners};
+
+fn apply(change: Change) -> Vec<Request> {
+    vec![Request::Apply(vec![change])]
+}
+
+fn address(address: &str, prefix_len: u8, device: &str, sapool: bool) -> Object {
+    Object::Address(Address { address: address.parse().unwrap(), prefix_len, device: device.into(), sapool })
+}
+
+fn route(prefix: &str, device: &str) -> Route {
+    Route {
+        prefix: prefix.parse().unwrap(),
+        via: None,
+        device: device.into(),
+        source: None,
+        scope: RouteScope::Link,
+        mtu: None,
+        metric: 0,
+    }
+}
+
+fn service(scheduler: Scheduler) -> Object {
+    Object::Service(Service { key: tutorial_service(), scheduler })
+}
+
+fn server_key(address: &str, port: u16) -> ServerKey {
+    ServerKey { service: tutorial_service(), address: address.parse().unwrap(), port }
+}
+
+fn server(address: &str, port: u16, weight: u16) -> Object {
+    Object::Server(Server { key: server_key(address, port), mode: ForwardMode::FullNat, weight })
+}
+
+fn laddr(address: &str) -> Object {
+    let address = address.parse().unwrap();
+    Object::LocalAddress(LocalAddress { service: tutorial_service(), address, device: "dpdk0".into() })
+}
+
+fn neighbour() -> Object {
+    let mac = MacAddr::from([0, 0x11, 0x22, 0x33, 0x44, 0x55]);
+    Object::Neighbour(Neighbour { address: "10.0.0.7".parse().unwrap(), device: "dpdk1".into(), mac })
+}
+
+fn flush(kind: ObjectKind, device: Option<&str>) -> Change {
+    Change::Flush { kind, device: device.map(str::to_owned) }
+}
+
+fn check(cases: Vec<(&str, Vec<Request>)>) {
+    let dataplane = Dataplane::start(Behaviour::Replies(content));
+    for (line, expected) in cases {
+        assert_eq!(dataplane.sent(line), expected, "`{line}`");
+    }
+}
+
+#[test]
+fn the_tutorial_as_written() {
+    check(vec![
+        ("./dpip addr add 10.0.0.100/32 dev dpdk1", apply(Change::Add(address("10.0.0.100", 32, "dpdk1", false)))),
+        ("./dpip route add 10.0.0.0/16 dev dpdk1", apply(Change::Add(Object::Route(route("10.0.0.0/16", "dpdk1"))))),
+        (
+            "./dpip route add 192.168.100.0/24 dev dpdk0",
+            apply(Change::Add(Object::Route(route("192.168.100.0/24", "dpdk0")))),
+        ),
+        ("./ipvsadm -A -t 10.0.0.100:80 -s rr", apply(Change::Add(service(Scheduler::Rr)))),
+        ("./ipvsadm -a -t 10.0.0.100:80 -r 192.168.100.2 -b", apply(Change::Add(server("192.168.100.2", 80, 1)))),
+        ("./ipvsadm -a -t 10.0.0.100:80 -r 192.168.100.3 -b", apply(Change::Add(server("192.168.100.3", 80, 1)))),
+        (
+            "./ipvsadm --add-laddr -z 192.168.100.200 -t 10.0.0.100:80 -F dpdk0",
+            apply(Change::Add(laddr("192.168.100.200"))),
+        ),
+        ("./dpip addr show", vec![Request::List(Query::Addresses { device: None })]),
+        ("./dpip route show", vec![Request::List(Query::Routes { device: None })]),
+        ("./ipvsadm  -ln", vec![Request::List(Query::Services { service: None })]),
+        (
+            "./ipvsadm  -G",
+            vec![
+                Request::List(Query::Services { service: None }),
+                Request::List(Query::LocalAddresses { service: None }),
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn ipvsadm_changes() {
+    let udp = ServiceKey { protocol: Protocol::Udp, vip: "10.0.0.100".parse().unwrap(), port: 53 };
+    let clear = [ObjectKind::Server, ObjectKind::LocalAddress, ObjectKind::Service].map(|kind| flush(kind, None));
+    let lip = "192.168.100.200".parse().unwrap();
+    let delete_laddr = Change::Delete(ObjectKey::LocalAddress { service: tutorial_service(), address: lip });
+    check(vec![
+        ("ipvsadm -A -t 10.0.0.100:80", apply(Change::Add(service(Scheduler::Wlc)))),
+        ("ipvsadm --add-service --tcp-service 10.0.0.100:80 --scheduler wrr", {
+            apply(Change::Add(service(Scheduler::Wrr)))
+        }),
+        ("ipvsadm -A -u 10.0.0.100:53 -s rr", {
+            apply(Change::Add(Object::Service(Service { key: udp, scheduler: Scheduler::Rr })))
+        }),
+        ("ipvsadm -E -t 10.0.0.100:80 -s wrr", apply(Change::Edit(service(Scheduler::Wrr)))),
+        ("ipvsadm -D -t 10.0.0.100:80", apply(Change::Delete(ObjectKey::Service(tutorial_service())))),
+        ("ipvsadm -C", vec![Request::Apply(clear.to_vec())]),
+        ("ipvsadm -a -t 10.0.0.100:80 -r 192.168.100.2:8080 -b -w 0", {
+            apply(Change::Add(server("192.168.100.2", 8080, 0)))
+        }),
+        ("ipvsadm -e -bt 10.0.0.100:80 -r192.168.100.2 -w65535", {
+            apply(Change::Edit(server("192.168.100.2", 80, 65535)))
+        }),
+        ("ipvsadm -a -t 10.0.0.100:80 -r [2001::3]:80 --fullnat --weight=3", {
+            apply(Change::Add(server("2001::3", 80, 3)))
+        }),
+        ("ipvsadm -d -t 10.0.0.100:80 -r 192.168.100.2", {
+            apply(Change::Delete(ObjectKey::Server(server_key("192.168.100.2", 80))))
+        }),
+        // A LIP of the other family is the dataplane's to refuse.
+        ("ipvsadm -Pt 10.0.0.100:80 -z 2001::2 -F dpdk0", apply(Change::Add(laddr("2001::2")))),
+        ("ipvsadm -Q -z 192.168.100.200 -t 10.0.0.100:80 -F dpdk0", apply(delete_laddr)),
+        ("ipvsadm -Z", vec![Request::Zero(None)]),
+        ("ipvsadm -Z -t 10.0.0.100:80", vec![Request::Zero(Some(tutorial_service()))]),
+    ]);
+}
+
+#[test]
+fn ipvsadm_listings() {
+    let all = || vec![Request::List(Query::Services { service: None })];
+    let one = Query::Services { service: Some(tutorial_service()) };
+    let laddrs = Query::LocalAddresses { service: Some(tutorial_service()) };
+    check(vec![
+        ("ipvsadm", all()),
+        ("ipvsadm -Ln", all()),
+        ("ipvsadm -l -n", all()),
+        ("ipvsadm --list --stats --exact --nosort", all()),
+        ("ipvsadm -ln --thresholds --sort --cpu 0", all()),
+        ("ipvsadm -ln -t 10.0.0.100:80", vec![Request::List(one.clone())]),
+        ("ipvsadm -lnc", vec![Request::List(Query::Connections)]),
+        ("ipvsadm -Lc", vec![Request::List(Query::Connections)]),
+        ("ipvsadm -G -t 10.0.0.100:80", vec![Request::List(one), Request::List(laddrs)]),
+    ]);
+}
+
+#[test]
+fn editing_a_service_keeps_what_is_not_given() {
+    let dataplane = Dataplane::start(Behaviour::Replies(|request| match request {
+        Request::List(_) => listing(vec![Row::Service(ServiceRow {
+            service: Service { key: tutorial_service(), scheduler: Scheduler::Rr },
+            owners: Owners::default(),
+            traffic: Traffic::default(),
+            servers: Vec::new(),
+        })]),
+        _ => vec![Reply::Done { generation: 1 }],
+    }));
+    let sent = dataplane.sent("ipvsadm -E -t 10.0.0.100:80");
+    assert_eq!(sent[1..], apply(Change::Edit(service(Scheduler::Rr))));
+}
+
+#[test]
+fn dpip_changes() {
+    let gateway = Route {
+        via: Some("10.0.0.1".parse().unwrap()),
+        source: Some("10.0.0.9".parse().unwrap()),
+        scope: RouteScope::Global,
+        mtu: Some(1400),
+        metric: 5,
+        ..route("0.0.0.0/0", "dpdk1")
+    };
+    let local = Route { scope: RouteScope::Host, ..route("10.0.0.9/32", "dpdk1") };
+    let default_key = ObjectKey::Route { prefix: gateway.prefix, device: "dpdk1".into(), metric: 5 };
+    let address_key = ObjectKey::Address { address: "10.0.0.1".parse().unwrap(), device: "dpdk0".into() };
+    let neighbour_key = neighbour().key();
+    check(vec![
+        ("dpip a a 10.0.0.1/24 dev dpdk0", apply(Change::Add(address("10.0.0.1", 24, "dpdk0", false)))),
+        (
+            "dpip addr add 10.0.0.1 broadcast 10.0.0.255 scope global valid_lft forever preferred_lft forever sapool \
+             dev dpdk0",
+            apply(Change::Add(address("10.0.0.1", 32, "dpdk0", true))),
+        ),
+        ("dpip -4 addr set 10.0.0.1/24 dev dpdk0 prefered_lft forever", {
+            apply(Change::Edit(address("10.0.0.1", 24, "dpdk0", false)))
+        }),
+        ("dpip addr delete 10.0.0.1/24 dev dpdk0", apply(Change::Delete(address_key))),
+        ("dpip addr flush dev dpdk0", apply(flush(ObjectKind::Address, Some("dpdk0")))),
+        ("dpip route -f inet add default via 10.0.0.1 src 10.0.0.9 dev dpdk1 mtu 1400 metric 5 tos 0", {
+            apply(Change::Add(Object::Route(gateway.clone())))
+        }),
+        ("dpip route change default via 10.0.0.1 src 10.0.0.9 dev dpdk1 mtu 1400 metric 5", {
+            apply(Change::Edit(Object::Route(gateway)))
+        }),
+        ("dpip route add local 10.0.0.9 dev dpdk1", apply(Change::Add(Object::Route(local.clone())))),
+        ("dpip r a 10.0.0.9/32 scope host dev dpdk1", apply(Change::Add(Object::Route(local)))),
+        ("dpip route del default dev dpdk1 metric 5", apply(Change::Delete(default_key))),
+        ("dpip route flush", apply(flush(ObjectKind::Route, None))),
+        ("dpip route flush dev dpdk1", apply(flush(ObjectKind::Route, Some("dpdk1")))),
+        ("dpip neigh add 10.0.0.7 lladdr 00:11:22:33:44:55 dev dpdk1", apply(Change::Add(neighbour()))),
+        ("dpip neigh del 10.0.0.7 dev dpdk1", apply(Change::Delete(neighbour_key))),
+        ("dpip n f", apply(flush(ObjectKind::Neighbour, None))),
+    ]);
+}
+
+#[test]
+fn dpip_listings() {
+    let device = || Some("dpdk0".to_owned());
+    check(vec![
+        ("dpip addr show -s", vec![Request::List(Query::Addresses { device: None })]),
+        ("dpip a l dev dpdk0", vec![Request::List(Query::Addresses { device: device() })]),
+        ("dpip route list dev dpdk0", vec![Request::List(Query::Routes { device: device() })]),
+        ("dpip neigh show", vec![Request::List(Query::Neighbours { device: None })]),
+        ("dpip -s link show dpdk0", vec![Request::List(Query::Links { device: device() })]),
+        ("dpip link show dpdk0 -s -i 1 -c 1 -C", vec![Request::List(Query::Links { device: device() }); 2]),
+    ]);
+}
+
+#[test]
+fn sluice_changes() {
+    let gateway = Route {
+        via: Some("10.0.0.1".parse().unwrap()),
+        scope: RouteScope::Global,
+        metric: 5,
+        ..route("0.0.0.0/0", "dpdk1")
+    };
+    let route_key = Object::Route(gateway.clone()).key();
+    let clear = [ObjectKind::Server, ObjectKind::LocalAddress, ObjectKind::Service].map(|kind| flush(kind, None));
+    let lip = laddr("192.168.100.200");
+    check(vec![
+        ("sluice addr add 10.0.0.1/24 --dev dpdk0 --sapool", {
+            apply(Change::Add(address("10.0.0.1", 24, "dpdk0", true)))
+        }),
+        ("sluice addr del 10.0.0.1 --dev dpdk0", {
+            apply(Change::Delete(address("10.0.0.1", 32, "dpdk0", false).key()))
+        }),
+        ("sluice addr flush --dev dpdk0", apply(flush(ObjectKind::Address, Some("dpdk0")))),
+        ("sluice route add default --via 10.0.0.1 --dev dpdk1 --metric 5", {
+            apply(Change::Add(Object::Route(gateway)))
+        }),
+        ("sluice route del default --dev dpdk1 --metric 5", apply(Change::Delete(route_key))),
+        ("sluice route flush", apply(flush(ObjectKind::Route, None))),
+        ("sluice neigh add 10.0.0.7 --dev dpdk1 --mac 00:11:22:33:44:55", apply(Change::Add(neighbour()))),
+        ("sluice neigh del 10.0.0.7 --dev dpdk1", apply(Change::Delete(neighbour().key()))),
+        ("sluice neigh flush --dev dpdk1", apply(flush(ObjectKind::Neighbour, Some("dpdk1")))),
+        ("sluice service add tcp 10.0.0.100:80", apply(Change::Add(service(Scheduler::Wlc)))),
+        ("sluice service edit tcp 10.0.0.100:80 --scheduler rr", apply(Change::Edit(service(Scheduler::Rr)))),
+        ("sluice service del tcp 10.0.0.100:80", apply(Change::Delete(service(Scheduler::Rr).key()))),
+        ("sluice service clear", vec![Request::Apply(clear.to_vec())]),
+        ("sluice service zero", vec![Request::Zero(None)]),
+        ("sluice service zero tcp 10.0.0.100:80", vec![Request::Zero(Some(tutorial_service()))]),
+        ("sluice server add tcp 10.0.0.100:80 192.168.100.2", apply(Change::Add(server("192.168.100.2", 80, 1)))),
+        ("sluice server edit tcp 10.0.0.100:80 192.168.100.2:81 --weight 9", {
+            apply(Change::Edit(server("192.168.100.2", 81, 9)))
+        }),
+        ("sluice server del tcp 10.0.0.100:80 192.168.100.2", {
+            apply(Change::Delete(server("192.168.100.2", 80, 1).key()))
+        }),
+        ("sluice laddr add tcp 10.0.0.100:80 192.168.100.200 --dev dpdk0", apply(Change::Add(lip.clone()))),
+        ("sluice laddr del tcp 10.0.0.100:80 192.168.100.200", apply(Change::Delete(lip.key()))),
+    ]);
+}
+
+#[test]
+fn sluice_listings_and_personalities() {
+    let list = |query| vec![Request::List(query)];
+    let service = Some(tutorial_service());
+    let device = Some("dpdk0".to_owned());
+    check(vec![
+        ("sluice addr show --dev dpdk0", list(Query::Addresses { device: device.clone() })),
+        ("sluice route show", list(Query::Routes { device: None })),
+        ("sluice neigh show", list(Query::Neighbours { device: None })),
+        ("sluice link show --dev dpdk0", list(Query::Links { device })),
+        ("sluice service show", list(Query::Services { service: None })),
+        ("sluice service show tcp 10.0.0.100:80 --json", list(Query::Services { service })),
+        ("sluice --json laddr show tcp 10.0.0.100:80", list(Query::LocalAddresses { service })),
+        ("sluice conn show --json", list(Query::Connections)),
+        ("sluice --json stats", list(Query::Stats)),
+        ("sluice --instance default conn show", list(Query::Connections)),
+        ("sluice ipvsadm -ln", list(Query::Services { service: None })),
+        ("sluice dpip addr show", list(Query::Addresses { device: None })),
+        ("sluice --instance default ipvsadm -D -t 10.0.0.100:80", {
+            apply(Change::Delete(ObjectKey::Service(tutorial_service())))
+        }),
+    ]);
+}
