@@ -1,1 +1,3 @@
-//! sluice-dataplane
+//! The dataplane process.
+
+pub mod control;

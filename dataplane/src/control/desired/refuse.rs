@@ -1,0 +1,80 @@
+//! The words of refusals.
+
+use std::fmt::Display;
+use std::net::IpAddr;
+
+use api::host::{family, not_a_host};
+use api::ipc::{Refusal, RefusalKind};
+use api::{ObjectKey, Owner, Owners};
+
+use super::Desired;
+use super::slots::Slots;
+
+pub(super) fn refuse(kind: RefusalKind, message: impl Into<String>) -> Refusal {
+    Refusal { kind, message: message.into(), index: None }
+}
+
+pub(super) fn invalid(message: impl Into<String>) -> Refusal {
+    refuse(RefusalKind::Invalid, message)
+}
+
+pub(super) fn exists(name: &ObjectKey) -> Refusal {
+    refuse(RefusalKind::Exists, format!("{name} exists already"))
+}
+
+pub(super) fn missing(name: &ObjectKey) -> Refusal {
+    refuse(RefusalKind::NotFound, format!("{name} does not exist"))
+}
+
+/// `name` is claimed by `owners`, and the caller is not among them.
+pub(super) fn owned(name: impl Display, owners: Owners) -> Refusal {
+    let remedies: Vec<&str> = owners.iter().map(remedy).collect();
+    let message = format!("{name} belongs to {owners}; {}", remedies.join(" and "));
+    refuse(RefusalKind::Owned, message)
+}
+
+fn remedy(owner: Owner) -> &'static str {
+    match owner {
+        Owner::Config => "change it in the configuration file",
+        Owner::Operator => "change it by hand, with the sluice command",
+        Owner::Vrrpd => "change it in the configuration of vrrpd",
+        Owner::Healthd => "change it in the configuration of healthd",
+        Owner::Routed => "change it in the configuration of routed",
+    }
+}
+
+/// No slot is left for another `what`; `setting` is the key that sizes the table.
+pub(super) fn full(what: &str, slots: &Slots, setting: &str) -> Refusal {
+    let draining = match slots.draining().count() {
+        0 => String::new(),
+        n => format!(", {n} of them deleted but still used by connections"),
+    };
+    let capacity = slots.capacity();
+    refuse(RefusalKind::Full, format!("no room for another {what}: there are {capacity}{draining}; raise {setting}"))
+}
+
+/// Refuses an address that cannot name one host, or of a family that is not served yet. `what` says what it is for.
+pub(super) fn check_host(what: &str, address: IpAddr) -> Result<(), Refusal> {
+    if let Some(reason) = not_a_host(address) {
+        return Err(invalid(format!("{what} {address} {reason}; use the address of one host")));
+    }
+    if address.is_ipv6() {
+        return Err(invalid(format!("{what} {address} is IPv6, and IPv6 comes later; use an IPv4 address")));
+    }
+    Ok(())
+}
+
+/// Refuses a server or local address of another family than its service.
+pub(super) fn check_family(what: &str, address: IpAddr, vip: IpAddr) -> Result<(), Refusal> {
+    if address.is_ipv4() == vip.is_ipv4() {
+        return Ok(());
+    }
+    Err(invalid(format!("{what} {address} is {}, but its service is {}", family(address), family(vip))))
+}
+
+impl Desired {
+    /// Refuses a device there is none of.
+    pub(super) fn check_device(&self, name: &str) -> Result<(), Refusal> {
+        self.device(name).map(drop)
+    }
+}

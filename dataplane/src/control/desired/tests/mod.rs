@@ -1,0 +1,72 @@
+mod model;
+mod objects;
+mod refusals;
+
+use api::{
+    Address, Change, ForwardMode, LocalAddress, MacAddr, Neighbour, Object, Owner, Protocol, Route, RouteScope,
+    Scheduler, Server, ServerKey, Service, ServiceKey,
+};
+
+use super::{Desired, Device, Limits};
+
+const LIMITS: Limits = Limits { services: 100, servers: 100, local_addresses: 100, neighbours: 100 };
+
+/// dpdk0 and dpdk1, and nothing on them.
+fn empty(limits: Limits) -> Desired {
+    let device = |name: &str| Device { name: name.into(), mtu: 1500 };
+    Desired::new(vec![device("dpdk0"), device("dpdk1")], limits)
+}
+
+fn address(net: &str, device: &str) -> Object {
+    let (address, prefix_len) = net.split_once('/').unwrap_or((net, "32"));
+    let prefix_len = prefix_len.parse().unwrap();
+    Object::Address(Address { address: address.parse().unwrap(), prefix_len, device: device.into(), sapool: false })
+}
+
+fn pooled(net: &str, device: &str) -> Object {
+    let Object::Address(address) = address(net, device) else { unreachable!() };
+    Object::Address(Address { sapool: true, ..address })
+}
+
+fn route(prefix: &str, via: Option<&str>, device: &str) -> Object {
+    Object::Route(Route {
+        prefix: prefix.parse().unwrap(),
+        via: via.map(|via| via.parse().unwrap()),
+        device: device.into(),
+        source: None,
+        scope: if via.is_some() { RouteScope::Global } else { RouteScope::Link },
+        mtu: None,
+        metric: 0,
+    })
+}
+
+fn neighbour(address: &str, mac: [u8; 6]) -> Object {
+    let mac = MacAddr::from(mac);
+    Object::Neighbour(Neighbour { address: address.parse().unwrap(), device: "dpdk0".into(), mac })
+}
+
+fn key(vip: &str) -> ServiceKey {
+    ServiceKey { protocol: Protocol::Tcp, vip: vip.parse().unwrap(), port: 80 }
+}
+
+fn service(vip: &str, scheduler: Scheduler) -> Object {
+    Object::Service(Service { key: key(vip), scheduler })
+}
+
+fn server(vip: &str, address: &str, weight: u16) -> Object {
+    let key = ServerKey { service: key(vip), address: address.parse().unwrap(), port: 80 };
+    Object::Server(Server { key, mode: ForwardMode::FullNat, weight })
+}
+
+fn local(vip: &str, address: &str, device: &str) -> Object {
+    Object::LocalAddress(LocalAddress { service: key(vip), address: address.parse().unwrap(), device: device.into() })
+}
+
+fn add(desired: &mut Desired, owner: Owner, objects: &[Object]) {
+    let changes: Vec<Change> = objects.iter().cloned().map(Change::Add).collect();
+    desired.apply(owner, &changes).unwrap();
+}
+
+fn delete(object: &Object) -> Change {
+    Change::Delete(object.key())
+}

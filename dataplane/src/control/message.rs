@@ -1,0 +1,46 @@
+//! What the control actor can be asked.
+
+use api::ipc::{Event, Refusal};
+use api::row::{Query, Row};
+use api::{Change, Owner, ServiceKey};
+use ractor::RpcReplyPort;
+use tokio::sync::{broadcast, mpsc};
+
+/// A message to the control actor. Replies carry the configuration generation in force, or the refusal.
+#[derive(Debug)]
+pub enum ControlMessage {
+    /// Make these changes as this owner, all or none; reply when every worker runs them.
+    Apply {
+        /// Whose changes they are.
+        owner: Owner,
+        /// The changes.
+        changes: Vec<Change>,
+        /// Takes the outcome.
+        reply: RpcReplyPort<Result<u64, Refusal>>,
+    },
+    /// List. The reader may be as slow as its client: send the rows from a task of their own, stop when the channel is
+    /// closed, and reply after the last batch.
+    List {
+        /// What to list.
+        query: Query,
+        /// Takes batches of rows, some hundreds each.
+        rows: mpsc::Sender<Vec<Row>>,
+        /// Takes the outcome.
+        reply: RpcReplyPort<Result<u64, Refusal>>,
+    },
+    /// Zero the totals of a service, or of all.
+    Zero {
+        /// Who asks.
+        owner: Owner,
+        /// The service; all when absent.
+        service: Option<ServiceKey>,
+        /// Takes the outcome.
+        reply: RpcReplyPort<Result<u64, Refusal>>,
+    },
+    /// Hand out the stream of events from now on. A receiver that reads too slowly learns how many it missed, and
+    /// never holds up the sender.
+    Subscribe {
+        /// Takes the receiver.
+        reply: RpcReplyPort<broadcast::Receiver<Event>>,
+    },
+}

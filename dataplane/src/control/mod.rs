@@ -1,0 +1,4 @@
+//! Control: the one owner of the dataplane's desired state.
+
+pub mod desired;
+pub mod message;
