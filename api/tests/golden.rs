@@ -1,0 +1,473 @@
+//! The bytes of every message, against `golden.txt`. Peers of one version must understand each other whatever release
+//! they are from, so a line that changes there is a new version of the messages.
+//!
+//! The names of variants come from matches without a wildcard: a new variant does not compile until it has a name, and
+//! then belongs into the samples.
+
+use std::collections::BTreeSet;
+use std::fmt::{Debug, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sluice_api::ipc::{
+    Answer, BootId, Call, ClientHello, Event, Refusal, RefusalKind, Reply, Request, Role, ServerHello, decode, encode,
+};
+use sluice_api::row::{
+    AddressRow, ConnectionRow, LinkCounters, LinkRow, LocalAddressRow, NeighbourRow, NeighbourState, PortUse, Query,
+    RouteRow, Row, ServerRow, ServiceRow, Traffic,
+};
+use sluice_api::stats::{Books, Counter, PoolStats, Stats, WorkerStats};
+use sluice_api::{
+    Address, Change, ForwardMode, LocalAddress, MacAddr, Neighbour, Object, ObjectKey, ObjectKind, Owner, Owners,
+    Protocol, Route, RouteScope, Scheduler, Server, ServerKey, Service, ServiceKey,
+};
+
+const GOLDEN: &str = include_str!("golden.txt");
+
+/// Compares messages with the golden bytes, in both directions.
+#[derive(Default)]
+struct Pins {
+    names: BTreeSet<String>,
+    wrong: String,
+}
+
+impl Pins {
+    fn pin<T: Serialize + DeserializeOwned + PartialEq + Debug>(&mut self, name: &str, message: &T) {
+        assert!(self.names.insert(name.to_owned()), "two samples are called `{name}`");
+        let bytes = hex(&encode(message).unwrap());
+        let golden = golden().find(|(known, _)| *known == name).map(|(_, bytes)| bytes);
+        match golden {
+            Some(golden) if golden == bytes => {
+                assert_eq!(&decode::<T>(&unhex(golden)).unwrap(), message, "`{name}` is read differently");
+            }
+            _ => writeln!(self.wrong, "{name}: {bytes}").unwrap(),
+        }
+    }
+
+    fn finish(self) {
+        assert!(
+            self.wrong.is_empty(),
+            "the encoding of messages changed, or messages are new. Peers would misunderstand each other: raise \
+             VERSION in src/ipc/message.rs, then put these lines into tests/golden.txt:\n{}",
+            self.wrong
+        );
+        let known: BTreeSet<String> = golden().map(|(name, _)| name.to_owned()).collect();
+        let gone: Vec<&String> = known.difference(&self.names).collect();
+        assert!(gone.is_empty(), "messages are gone; raise VERSION in src/ipc/message.rs and delete {gone:?}");
+    }
+}
+
+fn golden() -> impl Iterator<Item = (&'static str, &'static str)> {
+    GOLDEN.lines().filter_map(|line| line.rsplit_once(": "))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+}
+
+#[test]
+fn every_message_keeps_its_bytes() {
+    let mut pins = Pins::default();
+    hellos(&mut pins);
+    for (name, change) in changes() {
+        pins.pin(&format!("call apply {name}"), &Call { id: 1, request: Request::Apply(vec![change]) });
+    }
+    for query in queries() {
+        let name = format!("call list {}", query_name(&query));
+        pins.pin(&name, &Call { id: 300, request: Request::List(query) });
+    }
+    for (detail, request) in [
+        ("nothing", Request::Apply(Vec::new())),
+        ("all", Request::Zero(None)),
+        ("one", Request::Zero(Some(service_key(Protocol::Udp)))),
+        ("events", Request::Subscribe),
+    ] {
+        pins.pin(&format!("call {} {detail}", request_name(&request)), &Call { id: u32::MAX, request });
+    }
+    for (detail, reply) in replies() {
+        pins.pin(&format!("answer {} {detail}", reply_name(&reply)), &Answer { id: 1, reply });
+    }
+    pins.finish();
+}
+
+fn hellos(pins: &mut Pins) {
+    pins.pin("client hello", &ClientHello { version: 1, client: "sluice".into() });
+    let roles = Owner::ALL.map(Role::Operate).into_iter().chain([Role::Observe]);
+    for role in roles {
+        let hello = ServerHello {
+            version: 1,
+            software: "0.1.0".into(),
+            instance: "default".into(),
+            boot_id: BootId(0x0123_4567_89ab_cdef_0011_2233_4455_6677),
+            role,
+        };
+        pins.pin(&format!("server hello {}", role_name(role)), &hello);
+    }
+}
+
+fn v4(last: u8) -> IpAddr {
+    Ipv4Addr::new(10, 0, 0, last).into()
+}
+
+fn v6() -> IpAddr {
+    Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into()
+}
+
+fn mac() -> MacAddr {
+    MacAddr::from([2, 0, 0, 0, 0, 0xaf])
+}
+
+fn service_key(protocol: Protocol) -> ServiceKey {
+    ServiceKey { protocol, vip: v4(100), port: 443 }
+}
+
+fn service(scheduler: Scheduler) -> Service {
+    Service { key: service_key(Protocol::Tcp), scheduler }
+}
+
+fn server() -> Server {
+    let key = ServerKey { service: service_key(Protocol::Tcp), address: v4(2), port: 8080 };
+    Server { key, mode: ForwardMode::FullNat, weight: 1000 }
+}
+
+fn local() -> LocalAddress {
+    LocalAddress { service: service_key(Protocol::Tcp), address: v4(200), device: "dpdk0".into() }
+}
+
+fn address(address: IpAddr, sapool: bool) -> Address {
+    Address { address, prefix_len: 24, device: "dpdk0".into(), sapool }
+}
+
+fn route(scope: RouteScope) -> Route {
+    Route {
+        prefix: "10.1.0.0/16".parse().unwrap(),
+        via: (scope == RouteScope::Global).then(|| v4(1)),
+        device: "dpdk1".into(),
+        source: (scope == RouteScope::Link).then(|| v4(9)),
+        scope,
+        mtu: (scope == RouteScope::Global).then_some(1400),
+        metric: 5,
+    }
+}
+
+fn objects() -> Vec<(&'static str, Object)> {
+    let v6_route = Route { prefix: "2001:db8::/32".parse().unwrap(), ..route(RouteScope::Link) };
+    vec![
+        ("v4", Object::Address(address(v4(1), false))),
+        ("v6 sapool", Object::Address(address(v6(), true))),
+        ("host", Object::Route(route(RouteScope::Host))),
+        ("link", Object::Route(route(RouteScope::Link))),
+        ("global", Object::Route(route(RouteScope::Global))),
+        ("v6", Object::Route(v6_route)),
+        ("static", Object::Neighbour(Neighbour { address: v4(7), device: "dpdk1".into(), mac: mac() })),
+        ("rr", Object::Service(service(Scheduler::Rr))),
+        ("wrr", Object::Service(service(Scheduler::Wrr))),
+        ("wlc", Object::Service(service(Scheduler::Wlc))),
+        ("udp", Object::Service(Service { key: service_key(Protocol::Udp), scheduler: Scheduler::Rr })),
+        ("full-nat", Object::Server(server())),
+        ("of tcp", Object::LocalAddress(local())),
+    ]
+}
+
+/// Every kind of change, every object, every key and every kind of object.
+fn changes() -> Vec<(String, Change)> {
+    let mut changes: Vec<(String, Change)> = Vec::new();
+    let mut deleted = BTreeSet::new();
+    for (detail, object) in objects() {
+        let name = object_name(&object);
+        let key = object.key();
+        if deleted.insert(kind_name(key.kind())) {
+            changes.push((key_name(&key).to_owned(), Change::Delete(key)));
+        }
+        changes.push((format!("{name} {detail}"), Change::Add(object)));
+    }
+    changes.push(("service".into(), Change::Edit(Object::Service(service(Scheduler::Wlc)))));
+    let kinds = [
+        ObjectKind::Address,
+        ObjectKind::Route,
+        ObjectKind::Neighbour,
+        ObjectKind::Service,
+        ObjectKind::Server,
+        ObjectKind::LocalAddress,
+    ];
+    for kind in kinds {
+        changes.push((kind_name(kind).to_owned(), Change::Flush { kind, device: None }));
+    }
+    let device = Some("dpdk0".to_owned());
+    changes.push(("addresses of a device".into(), Change::Flush { kind: ObjectKind::Address, device }));
+    changes.into_iter().map(|(detail, change)| (format!("{} {detail}", change_name(&change)), change)).collect()
+}
+
+fn queries() -> Vec<Query> {
+    vec![
+        Query::Addresses { device: None },
+        Query::Routes { device: Some("dpdk0".into()) },
+        Query::Neighbours { device: None },
+        Query::Links { device: Some("dpdk1".into()) },
+        Query::Services { service: Some(service_key(Protocol::Tcp)) },
+        Query::LocalAddresses { service: None },
+        Query::Connections,
+        Query::Stats,
+    ]
+}
+
+fn replies() -> Vec<(String, Reply)> {
+    let mut replies = vec![
+        ("none".to_owned(), Reply::Rows(Vec::new())),
+        ("generation".to_owned(), Reply::Done { generation: 1 << 40 }),
+    ];
+    replies.extend(rows().into_iter().map(|(detail, row)| {
+        let name = format!("{} {detail}", row_name(&row));
+        (name.trim_end().to_owned(), Reply::Rows(vec![row]))
+    }));
+    let change = Change::Add(Object::Service(service(Scheduler::Rr)));
+    let events = [
+        Event::Changed { generation: 7, by: Owner::Healthd, change },
+        Event::Link { device: "dpdk0".into(), up: true },
+        Event::Missed(12),
+    ];
+    replies.extend(events.map(|event| (event_name(&event).to_owned(), Reply::Event(event))));
+    let kinds = [
+        RefusalKind::Exists,
+        RefusalKind::NotFound,
+        RefusalKind::Invalid,
+        RefusalKind::Denied,
+        RefusalKind::Owned,
+        RefusalKind::InUse,
+        RefusalKind::Full,
+        RefusalKind::Timeout,
+    ];
+    replies.extend(kinds.map(|kind| {
+        let index = (kind == RefusalKind::Exists).then_some(3);
+        (refusal_name(kind).to_owned(), Reply::Refused(Refusal { kind, message: "no".into(), index }))
+    }));
+    replies
+}
+
+fn rows() -> Vec<(&'static str, Row)> {
+    let every_owner = Owners::from(Owner::ALL.to_vec());
+    let operator = Owners::only(Owner::Operator);
+    let traffic = Traffic { connections: 1, in_packets: 200, out_packets: 300, in_bytes: 1 << 33, out_bytes: u64::MAX };
+    let ports = PortUse { used: 1, free: 1_032_175, missed: 2 };
+    let neighbour = |state, mac: Option<MacAddr>| {
+        let is_static = mac.is_some();
+        let owners = if is_static { operator } else { Owners::default() };
+        Row::Neighbour(NeighbourRow { address: v4(7), device: "dpdk1".into(), mac, state, is_static, owners })
+    };
+    let server = ServerRow { server: server(), owners: operator, active: 2, inactive: 3, traffic };
+    vec![
+        ("", Row::Address(AddressRow { address: address(v4(1), false), owners: every_owner, ports: None })),
+        ("sapool", Row::Address(AddressRow { address: address(v4(1), true), owners: operator, ports: Some(ports) })),
+        ("", {
+            let route = route(RouteScope::Host);
+            Row::Route(RouteRow { route, effective_mtu: 1500, owners: operator, implied: true })
+        }),
+        ("send", neighbour(NeighbourState::Send, None)),
+        ("reachable", neighbour(NeighbourState::Reachable, Some(mac()))),
+        ("probe", neighbour(NeighbourState::Probe, Some(mac()))),
+        ("delay", neighbour(NeighbourState::Delay, Some(mac()))),
+        ("", Row::Link(Box::new(link()))),
+        ("", {
+            let service = service(Scheduler::Wrr);
+            Row::Service(ServiceRow { service, owners: operator, traffic, servers: vec![server] })
+        }),
+        ("", Row::LocalAddress(LocalAddressRow { local: local(), owners: operator, connections: 17 })),
+        ("v4", Row::Connection(connection(v4(48)))),
+        ("v6", Row::Connection(connection(v6()))),
+        ("", Row::Stats(Box::new(stats()))),
+    ]
+}
+
+fn connection(client: IpAddr) -> ConnectionRow {
+    ConnectionRow {
+        worker: 1,
+        lcore: 2,
+        protocol: Protocol::Tcp,
+        state: "TCP_EST".into(),
+        expires_in: 80,
+        timeout: 90,
+        client: (client, 37177).into(),
+        virt: (v4(100), 443).into(),
+        local: (v4(200), 1030).into(),
+        server: (v4(2), 8080).into(),
+    }
+}
+
+fn link() -> LinkRow {
+    LinkRow {
+        index: 1,
+        name: "dpdk0".into(),
+        driver: "net_af_packet".into(),
+        socket: -1,
+        mtu: 1500,
+        rx_queues: 2,
+        tx_queues: 3,
+        up: true,
+        speed_mbps: Some(10_000),
+        full_duplex: true,
+        autonegotiated: false,
+        promiscuous: true,
+        all_multicast: false,
+        mac: mac(),
+        offloads: vec!["OF_RX_IP_CSUM".into()],
+        counters: LinkCounters {
+            ipackets: 1,
+            opackets: 2,
+            ibytes: 3,
+            obytes: 4,
+            ierrors: 5,
+            oerrors: 6,
+            imissed: 7,
+            rx_nombuf: 8,
+        },
+        mbufs_available: 65_535,
+        mbufs_in_use: 9,
+    }
+}
+
+fn stats() -> Stats {
+    let counter = |name: &str, value| Counter { name: name.into(), value };
+    let books = Books {
+        received: 1000,
+        originated: 2,
+        transmitted: 990,
+        consumed: 1,
+        drops: vec![counter("no_route", 8)],
+        held: 3,
+    };
+    let worker = WorkerStats {
+        worker: 0,
+        cpu: 1,
+        books: books.clone(),
+        connections: 4,
+        connection_capacity: 1 << 20,
+        ports_in_use: 5,
+        events: vec![counter("toa_no_room", 6)],
+    };
+    Stats {
+        books,
+        workers: vec![worker],
+        pools: vec![PoolStats { name: "mbufs".into(), size: 8191, available: 7000, in_rings: 1188, held: 3 }],
+        missed_by_devices: 7,
+        generation: 8,
+    }
+}
+
+fn role_name(role: Role) -> String {
+    match role {
+        Role::Observe => "observe".to_owned(),
+        Role::Operate(owner) => format!("operate as {owner}"),
+    }
+}
+
+fn request_name(request: &Request) -> &'static str {
+    match request {
+        Request::Apply(_) => "apply",
+        Request::List(_) => "list",
+        Request::Zero(_) => "zero",
+        Request::Subscribe => "subscribe",
+    }
+}
+
+fn query_name(query: &Query) -> &'static str {
+    match query {
+        Query::Addresses { .. } => "addresses",
+        Query::Routes { .. } => "routes",
+        Query::Neighbours { .. } => "neighbours",
+        Query::Links { .. } => "links",
+        Query::Services { .. } => "services",
+        Query::LocalAddresses { .. } => "local addresses",
+        Query::Connections => "connections",
+        Query::Stats => "stats",
+    }
+}
+
+fn change_name(change: &Change) -> &'static str {
+    match change {
+        Change::Add(_) => "add",
+        Change::Edit(_) => "edit",
+        Change::Delete(_) => "delete",
+        Change::Flush { .. } => "flush",
+    }
+}
+
+fn object_name(object: &Object) -> &'static str {
+    match object {
+        Object::Address(_) => "address",
+        Object::Route(_) => "route",
+        Object::Neighbour(_) => "neighbour",
+        Object::Service(_) => "service",
+        Object::Server(_) => "server",
+        Object::LocalAddress(_) => "local address",
+    }
+}
+
+fn key_name(key: &ObjectKey) -> &'static str {
+    match key {
+        ObjectKey::Address { .. } => "address",
+        ObjectKey::Route { .. } => "route",
+        ObjectKey::Neighbour { .. } => "neighbour",
+        ObjectKey::Service(_) => "service",
+        ObjectKey::Server(_) => "server",
+        ObjectKey::LocalAddress { .. } => "local address",
+    }
+}
+
+fn kind_name(kind: ObjectKind) -> &'static str {
+    match kind {
+        ObjectKind::Address => "addresses",
+        ObjectKind::Route => "routes",
+        ObjectKind::Neighbour => "neighbours",
+        ObjectKind::Service => "services",
+        ObjectKind::Server => "servers",
+        ObjectKind::LocalAddress => "local addresses",
+    }
+}
+
+fn reply_name(reply: &Reply) -> &'static str {
+    match reply {
+        Reply::Rows(_) => "rows",
+        Reply::Event(_) => "event",
+        Reply::Done { .. } => "done",
+        Reply::Refused(_) => "refused",
+    }
+}
+
+fn row_name(row: &Row) -> &'static str {
+    match row {
+        Row::Address(_) => "address",
+        Row::Route(_) => "route",
+        Row::Neighbour(_) => "neighbour",
+        Row::Link(_) => "link",
+        Row::Service(_) => "service",
+        Row::LocalAddress(_) => "local address",
+        Row::Connection(_) => "connection",
+        Row::Stats(_) => "stats",
+    }
+}
+
+fn event_name(event: &Event) -> &'static str {
+    match event {
+        Event::Changed { .. } => "changed",
+        Event::Link { .. } => "link",
+        Event::Missed(_) => "missed",
+    }
+}
+
+fn refusal_name(kind: RefusalKind) -> &'static str {
+    match kind {
+        RefusalKind::Exists => "exists",
+        RefusalKind::NotFound => "not found",
+        RefusalKind::Invalid => "invalid",
+        RefusalKind::Denied => "denied",
+        RefusalKind::Owned => "owned",
+        RefusalKind::InUse => "in use",
+        RefusalKind::Full => "full",
+        RefusalKind::Timeout => "timeout",
+    }
+}
