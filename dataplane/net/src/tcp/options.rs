@@ -1,6 +1,6 @@
 //! Reading TCP options and changing them in place.
 //!
-//! Every function takes the bytes between the fixed header and the data, as [`options`](super::options) gives them.
+//! Every function takes the bytes between the fixed header and the data, as [`options`](super::options()) gives them.
 //! What changes them returns the [`Delta`] for the TCP checksum, or `None` if there was nothing to change.
 
 use crate::checksum::Delta;
