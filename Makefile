@@ -1,0 +1,76 @@
+# The commands of this repository. `make help` lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+# Where rustup puts cargo, and where Debian keeps ip, ethtool, nginx and tcpdump.
+export PATH := $(PATH):$(HOME)/.cargo/bin:/usr/sbin:/sbin
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+DENY := $(TARGET)/tools/bin/cargo-deny
+# Making network namespaces takes root.
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+
+.PHONY: help
+help: ## List the commands
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+.PHONY: demo
+demo: packages ## Show a client reaching two servers through Sluice (KEEP=1 leaves it up)
+	cargo build --locked --release --bins
+	$(SUDO) $(TARGET)/release/demo $(if $(KEEP),--keep)
+
+.PHONY: demo-down
+demo-down: ## Remove what `make demo KEEP=1` left up
+	$(SUDO) $(TARGET)/release/demo --down
+
+.PHONY: build
+build: packages ## Build everything, for use
+	cargo build --locked --release --bins
+
+.PHONY: fmt
+fmt: ## Format the code
+	cargo fmt
+
+.PHONY: test
+test: packages check deny layers run-tests ## Everything a change has to pass (as root)
+
+.PHONY: check
+check: packages
+	cargo fmt --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS=-Dwarnings cargo doc --locked --workspace --no-deps
+
+.PHONY: deny
+deny: $(DENY)
+	$(DENY) --locked check licenses bans sources
+
+$(DENY):
+	cargo install --locked --debug --root $(TARGET)/tools cargo-deny@0.20.2
+
+# The engine runs under simulation and builds where DPDK is not installed: nothing may bring that in by the back door.
+.PHONY: layers
+layers:
+	@for crate in sluice-net sluice-engine; do \
+	    tree=$$(cargo tree --locked -p $$crate --prefix none); \
+	    if grep -E '^(sluice-dpdk|tokio|zbus|ractor)' <<<"$$tree"; then \
+	        echo "layers: $$crate must not depend on the above" >&2; exit 1; \
+	    fi; \
+	done
+	PKG_CONFIG_PATH= PKG_CONFIG_LIBDIR=/nonexistent cargo test --locked -p sluice-net -p sluice-engine
+
+# The tests of the lab take turns by themselves where workers poll. The programs they run are built first.
+.PHONY: run-tests
+run-tests: packages
+	cargo build --locked --workspace --all-targets
+	cargo test --locked --workspace
+
+.PHONY: soak
+soak: packages ## The tests of the lab at full size: 1 GiB each way
+	cargo build --locked --workspace --all-targets
+	SLUICE_TRANSFER_MIB=1024 cargo test --locked --workspace --test '0*' -- --nocapture
+
+.PHONY: packages
+packages:
+	@integration/install-packages
