@@ -143,7 +143,7 @@ mod tests {
     fn least_connections_weighs_active_ones_256_times() {
         let counters = counters(3);
         let service = service(Scheduler::WeightedLeastConnections, &[1, 2, 0]);
-        let mut pick = || service.schedule(&mut Cursor::default(), &counters).map(|server| server.slot);
+        let pick = || service.schedule(&mut Cursor::default(), &counters).map(|server| server.slot);
         assert_eq!(pick(), Some(0));
         counters.server(0).inactive.add(1);
         assert_eq!(pick(), Some(1));

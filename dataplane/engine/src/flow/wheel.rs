@@ -26,7 +26,8 @@ impl<'m> Wheel<'m> {
     /// Links a flow that is in no list by its deadline.
     pub(super) fn link(&mut self, flows: &mut [Flow], number: u32) {
         let flow = &mut flows[number as usize];
-        let ahead = flow.deadline().since(self.cursor).clamp(0, SLOTS as i32 - 1);
+        // One slot short of a whole turn, so that relinking from the slot after the cursor does not reach the cursor.
+        let ahead = flow.deadline().since(self.cursor).clamp(0, SLOTS as i32 - 2);
         let slot = (self.cursor.plus(ahead as u32).0 as usize) & (SLOTS - 1);
         let next = std::mem::replace(&mut self.heads[slot], number);
         flow.wheel_slot = slot as u32;
