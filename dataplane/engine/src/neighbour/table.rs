@@ -31,8 +31,11 @@ impl Default for Limits {
 
 const NONE: u32 = u32::MAX;
 
-/// A note is repeated after this many ticks if nothing came of it.
+/// A packet repeats a note after this many ticks if nothing came of it.
 const REPEAT: i32 = Tick::PER_SECOND as i32;
+
+/// Without a packet a need is repeated after this many ticks, more than the owner takes to give up.
+const REMIND: i32 = 5 * Tick::PER_SECOND as i32;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum SlotState {
@@ -237,7 +240,7 @@ impl<B> Neighbours<B> {
         for _ in 0..budget.min(self.slots.len()) {
             self.reminder = (self.reminder + 1) % self.slots.len();
             let slot = &mut self.slots[self.reminder];
-            let due = slot.noted.is_none_or(|noted| now.since(noted) >= REPEAT);
+            let due = slot.noted.is_none_or(|noted| now.since(noted) >= REMIND);
             if slot.state == SlotState::Waiting && due {
                 slot.noted = Some(now);
                 note(Note::Need { key: slot.key, source: slot.source });
@@ -344,9 +347,9 @@ mod tests {
         let hop = table.resolve(key(1)).unwrap();
         look(&mut table, hop, 0);
         let mut needs = Vec::new();
-        table.remind(Tick(7), 100, |note| needs.push(note));
+        table.remind(Tick(39), 100, |note| needs.push(note));
         assert_eq!(needs, []);
-        table.remind(Tick(8), 100, |note| needs.push(note));
+        table.remind(Tick(40), 100, |note| needs.push(note));
         assert_eq!(needs, [Note::Need { key: key(1), source: US }]);
         tell(&mut table, known(1, false));
         table.remind(Tick(99), 100, |note| needs.push(note));
