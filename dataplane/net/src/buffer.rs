@@ -212,6 +212,7 @@ mod tests {
         assert_eq!(buffer.bytes(), b"a packets");
         assert!(buffer.trim_front(2));
         buffer.truncate(100);
+        assert_eq!(buffer.bytes(), b"packets");
         buffer.truncate(4);
         assert_eq!(buffer.bytes(), b"pack");
     }
@@ -221,6 +222,7 @@ mod tests {
         let mut buffer = HeapBuffer::new(b"packet");
         assert!(!buffer.prepend(HEADROOM + 1));
         assert!(!buffer.append(usize::MAX));
+        assert!(!buffer.append(CAPACITY - 6 + 1));
         assert!(!buffer.trim_front(7));
         assert_eq!(buffer.bytes(), b"packet");
         assert!(buffer.prepend(HEADROOM));

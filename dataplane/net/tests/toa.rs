@@ -4,7 +4,7 @@ use etherparse::{NetSlice, SlicedPacket, TransportSlice};
 use proptest::prelude::*;
 use sluice_net::tcp::Flags;
 use sluice_net::tcp::toa::{self, Inserted, ToaError};
-use sluice_net::{Buffer, HeapBuffer, build};
+use sluice_net::{Buffer, HeapBuffer, build, checksum};
 use std::net::{SocketAddr, SocketAddrV4};
 
 const ETHERNET: usize = 14;
@@ -182,13 +182,27 @@ fn no_headroom_no_change() {
 }
 
 #[test]
+fn reserved_bits_stay() {
+    let mut frame = segment(ACK, &[], b"data");
+    frame[46] |= 0x0e;
+    let (src, dst) = ends();
+    frame[50..52].fill(0);
+    let sum = checksum::transport_v4(*src.ip(), *dst.ip(), 6, &frame[34..]);
+    frame[50..52].copy_from_slice(&sum.to_be_bytes());
+    let mut buffer = HeapBuffer::new(&frame);
+    toa::insert(&mut buffer, ETHERNET, v4(), 1500).expect("there is room");
+    assert_eq!(buffer.bytes()[46], 0x7e);
+    assert_eq!(checksum::transport_v4(*src.ip(), *dst.ip(), 6, &buffer.bytes()[34..]), 0, "right");
+}
+
+#[test]
 fn ip_options_stay() {
     let frame = segment(ACK, &[], b"data");
     let mut packet = [&frame[..34], &[1, 1, 1, 0], &frame[34..]].concat();
     packet[14] = 0x46;
     packet[17] += 4;
     packet[24..26].fill(0);
-    let sum = !sluice_net::checksum::ones_complement(&packet[14..38]);
+    let sum = !checksum::ones_complement(&packet[14..38]);
     packet[24..26].copy_from_slice(&sum.to_be_bytes());
     let mut buffer = HeapBuffer::new(&packet);
     toa::insert(&mut buffer, ETHERNET, v4(), 1500).expect("there is room");

@@ -183,6 +183,8 @@ mod tests {
     fn sack_edges_move_and_wrap() {
         let bytes = [1, 1, 5, 10, 0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff];
         assert_eq!(edited(&bytes, |o| shift_sack(o, 2)), [1, 1, 5, 10, 0, 0, 0, 3, 0, 0, 0, 1]);
+        let half_a_block = [5, 6, 0, 0, 0, 1, 1, 1];
+        assert_eq!(edited(&half_a_block, |o| shift_sack(o, 2)), half_a_block);
         let ragged = [5, 9, 0, 0, 0, 1, 0, 0, 2, 1, 1, 1];
         assert_eq!(edited(&ragged, |o| shift_sack(o, 2)), ragged);
         assert_eq!(edited(&[5, 2, 1, 1], |o| shift_sack(o, 2)), [5, 2, 1, 1]);
