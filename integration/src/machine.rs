@@ -94,3 +94,34 @@ fn set_pages(count: u64) -> Result<(), LabError> {
     let path = Path::new(HUGEPAGES).join("nr_hugepages");
     fs::write(&path, count.to_string()).attempt(|| format!("write {count} to {}", path.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(name: &str) -> PathBuf {
+        std::env::temp_dir().join(format!("sluice-machine-{}-{name}.json", std::process::id()))
+    }
+
+    #[test]
+    fn a_machine_that_did_not_change_is_left_alone_and_the_record_goes() {
+        let path = record("same");
+        let machine = Machine::note(&path).unwrap();
+        assert!(path.exists());
+        let before = pages("nr_hugepages").ok();
+        drop(machine);
+        assert!(!path.exists());
+        assert_eq!(pages("nr_hugepages").ok(), before);
+        Machine::put_back(&path).unwrap();
+    }
+
+    #[test]
+    fn a_damaged_record_is_named_and_kept() {
+        let path = record("damaged");
+        fs::write(&path, "{").unwrap();
+        let error = Machine::put_back(&path).unwrap_err().to_string();
+        let kept = path.exists();
+        fs::remove_file(&path).unwrap();
+        assert!(error.contains(&path.display().to_string()) && kept, "{error}");
+    }
+}
