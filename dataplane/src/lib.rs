@@ -1,3 +1,4 @@
 //! The dataplane process.
 
 pub mod control;
+pub mod ipc;

@@ -1,0 +1,141 @@
+//! The socket in the file system: one per instance, held by one process.
+
+use std::fs::{self, File, Permissions, TryLockError};
+use std::io;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use tokio::net::UnixListener;
+
+/// Why an instance cannot listen.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// Another process holds the socket.
+    #[error("instance {instance} is already running: {} is in use", path.display())]
+    Running {
+        /// The instance.
+        instance: String,
+        /// The socket.
+        path: PathBuf,
+    },
+    /// There is something else in the socket's place.
+    #[error("cannot listen on {}: it exists and is not a socket; move it away", path.display())]
+    NotASocket {
+        /// The socket's place.
+        path: PathBuf,
+    },
+    /// The system refuses.
+    #[error("cannot listen on {}: {action}: {error}", path.display())]
+    System {
+        /// The socket.
+        path: PathBuf,
+        /// What was tried.
+        action: &'static str,
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
+/// A bound socket; its file goes when this does.
+#[derive(Debug)]
+pub struct Listener {
+    pub(super) socket: UnixListener,
+    path: PathBuf,
+    /// Held as long as this process listens. Its file stays: removing a lock file lets two processes lock two files of
+    /// the same name.
+    _lock: File,
+}
+
+impl Listener {
+    /// Listens on `path` for `instance`, replacing the socket of a process that died.
+    ///
+    /// Everybody may connect: what each may do follows from its credentials.
+    ///
+    /// # Errors
+    /// When another process listens there, or the system refuses.
+    pub fn bind(path: &Path, instance: &str) -> Result<Listener, BindError> {
+        let failed = |action| move |error| BindError::System { path: path.to_owned(), action, error };
+        if let Some(directory) = path.parent() {
+            make_directory(directory).map_err(failed("making its directory"))?;
+        }
+        let lock = File::create(path.with_extension("lock")).map_err(failed("making its lock file"))?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => BindError::Running { instance: instance.to_owned(), path: path.to_owned() },
+            TryLockError::Error(error) => failed("locking its lock file")(error),
+        })?;
+        match fs::symlink_metadata(path) {
+            Ok(metadata) if metadata.file_type().is_socket() => {
+                fs::remove_file(path).map_err(failed("removing what a dead process left"))?;
+            }
+            Ok(_) => return Err(BindError::NotASocket { path: path.to_owned() }),
+            Err(_) => {}
+        }
+        let socket = UnixListener::bind(path).map_err(failed("binding"))?;
+        let listener = Listener { socket, path: path.to_owned(), _lock: lock };
+        fs::set_permissions(path, Permissions::from_mode(0o666)).map_err(failed("opening it to everybody"))?;
+        Ok(listener)
+    }
+
+    /// Where it listens.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        // Nobody is left to tell, and the next process replaces what stays.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Makes what is missing of a directory's path, readable for all whatever the umask.
+fn make_directory(path: &Path) -> io::Result<()> {
+    if path.as_os_str().is_empty() || path.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent() {
+        make_directory(parent)?;
+    }
+    match fs::create_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        made => made?,
+    }
+    fs::set_permissions(path, Permissions::from_mode(0o755))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[tokio::test]
+    async fn one_process_listens_and_cleans_up() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("run/default/dataplane.sock");
+        let listener = Listener::bind(&path, "default").unwrap();
+        assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o666, 0o755));
+        let second = Listener::bind(&path, "default").unwrap_err().to_string();
+        assert!(second.starts_with("instance default is already running: "), "{second}");
+        assert!(path.exists(), "the second left the first's socket alone");
+        drop(listener);
+        assert!(!path.exists());
+        Listener::bind(&path, "default").unwrap();
+    }
+
+    #[tokio::test]
+    async fn only_a_dead_socket_is_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("dataplane.sock");
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        assert!(path.exists(), "a process that is killed leaves its socket");
+        drop(Listener::bind(&path, "default").unwrap());
+        fs::write(&path, "precious").unwrap();
+        let refused = Listener::bind(&path, "default").unwrap_err();
+        assert!(matches!(refused, BindError::NotASocket { .. }), "{refused}");
+        assert_eq!(fs::read(&path).unwrap(), b"precious");
+    }
+}

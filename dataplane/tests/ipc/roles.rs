@@ -1,0 +1,85 @@
+//! What a process may do follows from its credentials. These tests connect as other users, so they need root.
+
+use std::process::Stdio;
+
+use api::ipc::{
+    Answer, Call, MAX_REPLY, RefusalKind, Reply, Request, Role, ServerHello, VERSION, codec, decode, encode,
+};
+use api::row::Query;
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+use tokio_util::codec::{Encoder, FramedRead};
+
+use crate::support::{GROUP, Server, add, hello, operator};
+
+/// Sends frames as user 65534 with one supplementary group, through socat, and returns the answers.
+async fn converse_as_nobody(server: &Server, group: u32, payloads: Vec<Bytes>) -> Vec<BytesMut> {
+    let mut child = Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", &format!("--groups={group}"), "socat", "-t5", "-"])
+        .arg(format!("UNIX-CONNECT:{}", server.path.display()))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("setpriv and socat");
+    let mut bytes = BytesMut::new();
+    for payload in payloads {
+        codec(MAX_REPLY).encode(payload, &mut bytes).unwrap();
+    }
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(&bytes).await.unwrap();
+    drop(stdin);
+    let frames = FramedRead::new(child.stdout.take().unwrap(), codec(MAX_REPLY)).map(Result::unwrap).collect().await;
+    assert!(child.wait().await.unwrap().success());
+    frames
+}
+
+/// Says hello, tries to change something, lists; returns the role and the first and last reply.
+async fn try_as_nobody(server: &Server, group: u32) -> (Role, Reply, Reply) {
+    let payloads = vec![
+        encode(&hello(VERSION)).unwrap(),
+        encode(&Call { id: 1, request: add(80) }).unwrap(),
+        encode(&Call { id: 2, request: Request::List(Query::Services { service: None }) }).unwrap(),
+    ];
+    let frames = converse_as_nobody(server, group, payloads).await;
+    let hello: ServerHello = decode(&frames[0]).unwrap();
+    let reply = |frame: &BytesMut| decode::<Answer>(frame).unwrap().reply;
+    (hello.role, reply(&frames[1]), reply(frames.last().unwrap()))
+}
+
+fn is_root() -> bool {
+    let root = nix::unistd::geteuid().is_root();
+    if !root {
+        println!("skipped: only root can connect as somebody else");
+    }
+    root
+}
+
+#[tokio::test]
+async fn a_stranger_may_look_and_not_touch() {
+    if !is_root() {
+        return;
+    }
+    let server = Server::start().await;
+    let (role, change, list) = try_as_nobody(&server, 65_534).await;
+    assert_eq!(role, Role::Observe);
+    let Reply::Refused(denied) = change else { panic!("{change:?}") };
+    assert_eq!(denied.kind, RefusalKind::Denied);
+    assert_eq!(denied.message, "changing the configuration needs root or group sluice; you are uid 65534");
+    assert_eq!(list, Reply::Done { generation: 0 });
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_member_of_the_group_operates() {
+    if !is_root() {
+        return;
+    }
+    let server = Server::start().await;
+    let (role, change, _) = try_as_nobody(&server, GROUP).await;
+    assert_eq!(role, operator());
+    assert_eq!(change, Reply::Done { generation: 1 });
+    server.stop().await;
+}
