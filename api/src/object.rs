@@ -345,6 +345,17 @@ pub enum Change {
     },
 }
 
+impl Change {
+    /// The object it is about; a flush is about many.
+    pub fn key(&self) -> Option<ObjectKey> {
+        match self {
+            Change::Add(object) | Change::Edit(object) => Some(object.key()),
+            Change::Delete(key) => Some(key.clone()),
+            Change::Flush { .. } => None,
+        }
+    }
+}
+
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

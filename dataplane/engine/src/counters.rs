@@ -145,6 +145,11 @@ impl Counters {
         &self.locals[slot as usize]
     }
 
+    /// Ports held by connections now, of all local addresses.
+    pub fn ports_in_use(&self) -> u64 {
+        self.locals.iter().map(|local| local.ports_in_use.get()).sum()
+    }
+
     /// Connections that now use a binding of a service to a local address.
     pub fn binding(&self, slot: u32) -> &Counter {
         &self.bindings[slot as usize]
@@ -153,6 +158,12 @@ impl Counters {
     /// Counts packets received from ports.
     pub fn count_received(&self, packets: usize) {
         self.received.add(packets as u64);
+    }
+
+    /// Counts a received packet that is no use because it is not contiguous.
+    pub fn count_unusable(&self) {
+        self.received.add(1);
+        self.drops(DropReason::BadBuffer).add(1);
     }
 
     /// Counts packets that ports accepted, and those they refused.

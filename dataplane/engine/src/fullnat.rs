@@ -85,6 +85,8 @@ fn shift(transport: &mut [u8], tcp: &Tcp, flow: &mut Flow, direction: Direction)
     let mut delta = Delta::NONE;
     match direction {
         Direction::In => {
+            // What the client says of its own address must not pass for what we say of it.
+            delta = delta.combine(toa::strip(tcp::options_mut(transport)).unwrap_or(Delta::NONE));
             if syn {
                 delta = delta.combine(options::clear_timestamp(tcp::options_mut(transport)).unwrap_or(Delta::NONE));
             }

@@ -20,6 +20,7 @@ const WORDS: usize = 1024;
 const SUMMARY: usize = WORDS / 64;
 
 /// A bit per port, set while the port is in use; ports below [`FIRST`] always are.
+#[derive(Debug)]
 struct Bitmap {
     used: [u64; WORDS],
     /// A bit per word of `used`, set while the word has no clear bit.
@@ -29,6 +30,7 @@ struct Bitmap {
 }
 
 /// The ports of one local address.
+#[derive(Debug)]
 pub struct PortPool {
     buckets: Box<[Bitmap]>,
 }

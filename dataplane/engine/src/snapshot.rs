@@ -14,7 +14,7 @@ use crate::scheduler::Scheduler;
 use crate::time::Tick;
 
 /// One generation of the configuration.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Snapshot {
     /// The generation.
     pub generation: u64,
@@ -67,7 +67,7 @@ pub struct Interface {
 }
 
 /// Routes by longest prefix.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Routes {
     /// Changes with every change of the routes; flows compare it with the one they chose their next hops by.
     pub generation: u32,

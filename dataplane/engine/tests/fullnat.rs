@@ -10,7 +10,7 @@ use engine::flow::State;
 use net::build;
 use net::tcp::Flags;
 use proptest::prelude::*;
-use support::decode::{Decoded, decode};
+use support::decode::{Decoded, DecodedTcp, decode};
 use support::*;
 
 const SYN_ACK: Flags = Flags(Flags::SYN.0 | Flags::ACK.0);
@@ -71,7 +71,7 @@ impl Connection {
     }
 }
 
-fn tcp(decoded: &Decoded) -> &support::decode::DecodedTcp {
+fn tcp(decoded: &Decoded) -> &DecodedTcp {
     decoded.tcp.as_ref().expect("TCP")
 }
 
@@ -127,10 +127,14 @@ fn toa_is_there_until_the_client_has_seen_data() {
     let handshake = connection.client_says(Flags::ACK, next, SERVER_ISN + 1, &[], &[]);
     assert_eq!(tcp(&handshake).options, TOA);
     let request = connection.client_says(psh, next, SERVER_ISN + 1, &[], b"GET / HTTP/1.0\r\n\r\n");
-    assert_eq!((tcp(&request).options.as_slice(), request.payload.as_slice()), (&TOA[..], &b"GET / HTTP/1.0\r\n\r\n"[..]));
+    assert_eq!(
+        (tcp(&request).options.as_slice(), request.payload.as_slice()),
+        (&TOA[..], &b"GET / HTTP/1.0\r\n\r\n"[..])
+    );
     let again = connection.client_says(psh, next, SERVER_ISN + 1, &[], b"GET / HTTP/1.0\r\n\r\n");
     assert_eq!(again, request, "a retransmission carries it again");
-    let fin = connection.client_says(Flags(Flags::FIN.0 | Flags::ACK.0), next.wrapping_add(18), SERVER_ISN + 1, &[], &[]);
+    let fin =
+        connection.client_says(Flags(Flags::FIN.0 | Flags::ACK.0), next.wrapping_add(18), SERVER_ISN + 1, &[], &[]);
     assert_eq!(tcp(&fin).options, TOA);
     let acked = connection.client_says(Flags::ACK, next.wrapping_add(19), SERVER_ISN + 100, &[], &[]);
     assert_eq!(tcp(&acked).options, []);
@@ -156,6 +160,19 @@ fn toa_stands_before_other_options_and_a_forged_one_is_void() {
     assert_eq!(&options[..8], TOA);
     assert!(!options[8..].windows(8).any(|window| window == forged));
     assert!(options.windows(10).any(|window| window == &sack[2..]), "the rest stays: {options:02x?}");
+}
+
+#[test]
+fn a_forged_toa_is_void_wherever_it_is() {
+    let forged = [0xfe, 8, 0, 1, 6, 6, 6, 6];
+    let (_, syn) = Connection::syn(&[&MSS[..], &forged].concat());
+    assert_eq!(tcp(&syn).options, [&MSS[..], &[1; 8]].concat());
+    let mut connection = Connection::established();
+    let next = CLIENT_ISN.wrapping_add(1);
+    let late = connection.client_says(Flags::ACK, next, SERVER_ISN + 50, &forged, &[]);
+    assert_eq!(tcp(&late).options, [1; 8]);
+    let full = connection.client_says(Flags::ACK, next, SERVER_ISN + 1, &forged, &[7; 1452]);
+    assert!(!tcp(&full).options.windows(8).any(|window| window == forged));
 }
 
 #[test]
@@ -188,8 +205,7 @@ fn sequence_numbers_move_both_ways_and_sack_with_them() {
 #[test]
 fn what_full_nat_has_no_business_with_stays() {
     let mut connection = Connection::established();
-    let mut frame =
-        connection.client_frame(Flags::ACK, CLIENT_ISN.wrapping_add(1), SERVER_ISN + 9, &[], b"payload");
+    let mut frame = connection.client_frame(Flags::ACK, CLIENT_ISN.wrapping_add(1), SERVER_ISN + 9, &[], b"payload");
     // Type of service and identification, with the header checksum mended.
     frame[15] = 0x28;
     frame[18..20].copy_from_slice(&[0x12, 0x34]);
@@ -313,9 +329,17 @@ fn without_a_vip_a_server_a_local_address_or_a_route_there_is_no_connection() {
             edit(Arc::make_mut(service));
         }
     };
-    attempt(&|s| { Arc::make_mut(&mut s.addresses).remove(&VIP); }, DropReason::VipNotHeld);
+    attempt(
+        &|s| {
+            Arc::make_mut(&mut s.addresses).remove(&VIP);
+        },
+        DropReason::VipNotHeld,
+    );
     attempt(&|s| with_service(s, &|service| service.servers.clear()), DropReason::NoServer);
-    attempt(&|s| with_service(s, &|service| service.servers.iter_mut().for_each(|server| server.weight = 0)), DropReason::NoServer);
+    attempt(
+        &|s| with_service(s, &|service| service.servers.iter_mut().for_each(|server| server.weight = 0)),
+        DropReason::NoServer,
+    );
     attempt(&|s| with_service(s, &|service| service.locals.clear()), DropReason::NoLocalAddress);
     attempt(&|s| s.routes = Arc::default(), DropReason::NoRoute);
 }
@@ -324,7 +348,10 @@ fn without_a_vip_a_server_a_local_address_or_a_route_there_is_no_connection() {
 fn a_full_table_and_exhausted_ports_are_counted_and_survived() {
     let mut world = World::acquainted();
     let syn = |world: &mut World, port| {
-        world.receive(WAN, &from_client(build::tcp(SocketAddrV4::new(*CLIENT.ip(), port), HTTP, Flags::SYN, 1, 0, &[], &[])))
+        world.receive(
+            WAN,
+            &from_client(build::tcp(SocketAddrV4::new(*CLIENT.ip(), port), HTTP, Flags::SYN, 1, 0, &[], &[])),
+        )
     };
     for port in 1..=80 {
         syn(&mut world, port);

@@ -95,11 +95,15 @@ impl World {
     }
 
     pub fn acquaint(&mut self) {
-        self.receive(WAN, &build::addressed(
-            build::arp_request(CLIENT_MAC, *CLIENT.ip(), VIP), CLIENT_MAC, MacAddr::broadcast()));
+        self.receive(
+            WAN,
+            &build::addressed(build::arp_request(CLIENT_MAC, *CLIENT.ip(), VIP), CLIENT_MAC, MacAddr::broadcast()),
+        );
         for server in SERVERS {
-            self.receive(LAN, &build::addressed(
-                build::arp_request(SERVER_MAC, server, LIP), SERVER_MAC, MacAddr::broadcast()));
+            self.receive(
+                LAN,
+                &build::addressed(build::arp_request(SERVER_MAC, server, LIP), SERVER_MAC, MacAddr::broadcast()),
+            );
         }
     }
 
@@ -183,6 +187,16 @@ impl World {
         rows
     }
 
+    /// Publishes a configuration in which a server has another weight.
+    pub fn set_weight(&mut self, server: usize, weight: u32) {
+        self.snapshot.generation += 1;
+        for service in Arc::make_mut(&mut self.snapshot.services).values_mut() {
+            let mut servers = service.servers.clone();
+            servers[server].weight = weight;
+            *service = Arc::new(Service::new(service.slot, service.scheduler, servers, service.locals.clone()));
+        }
+    }
+
     pub fn drops(&self, reason: DropReason) -> u64 {
         self.counters().drops(reason).get()
     }
@@ -209,8 +223,7 @@ pub fn two_arm() -> Snapshot {
     let key = [9, 9, 9, 9];
     let mut snapshot = Snapshot::empty(key);
     snapshot.generation = 1;
-    snapshot.interfaces =
-        Arc::new([Interface { mac: LAN_MAC, mtu: 1500 }, Interface { mac: WAN_MAC, mtu: 1500 }]);
+    snapshot.interfaces = Arc::new([Interface { mac: LAN_MAC, mtu: 1500 }, Interface { mac: WAN_MAC, mtu: 1500 }]);
     let addresses = Arc::make_mut(&mut snapshot.addresses);
     addresses.insert(VIP, WAN);
     addresses.insert(LIP, LAN);

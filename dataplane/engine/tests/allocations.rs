@@ -1,0 +1,106 @@
+//! The packet path does not allocate: a counting allocator sees a million packets, new flows and expiry included.
+
+mod support;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::net::SocketAddrV4;
+use std::time::Duration;
+
+use arrayvec::ArrayVec;
+use engine::neighbour::Note;
+use engine::{BURST, InterfaceId, Output};
+use net::tcp::Flags;
+use net::{Buffer, HeapBuffer, Meta, Pool, build};
+use support::*;
+
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: every call is passed on to the system's allocator unchanged; counting touches a thread-local cell that needs
+// neither initialisation nor a destructor.
+#[allow(unsafe_code, reason = "a global allocator cannot be had without")]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promise about `layout` is passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise about `pointer` and `layout` is passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn allocations() -> u64 {
+    ALLOCATIONS.with(Cell::get)
+}
+
+/// Counts what comes out and lets it go.
+#[derive(Default)]
+struct Sink {
+    sent: u64,
+    notes: u64,
+}
+
+impl Output<HeapBuffer> for Sink {
+    fn transmit(&mut self, _: InterfaceId, packet: HeapBuffer) {
+        self.sent += 1;
+        drop(packet);
+    }
+
+    fn note(&mut self, _: Note) -> bool {
+        self.notes += 1;
+        true
+    }
+}
+
+#[test]
+fn a_million_packets_allocate_nothing() {
+    let mut world = World::with(Size { flows: 4096, buffers: 256 });
+    world.acquaint();
+    let mut sink = Sink::default();
+    let mut burst: ArrayVec<HeapBuffer, BURST> = ArrayVec::new();
+    let templates = [
+        from_client(build::tcp(CLIENT, HTTP, Flags::SYN, 1, 0, &[2, 4, 5, 0xb4], &[])),
+        from_client(build::tcp(CLIENT, HTTP, Flags::ACK, 2, 1, &[], b"data")),
+        from_client(build::udp(CLIENT, DNS, b"question")),
+        from_client(build::udp(SocketAddrV4::new([10, 9, 9, 9].into(), 9), DNS, b"to a server nobody answers for")),
+        build::addressed(build::arp_request(CLIENT_MAC, *CLIENT.ip(), VIP), CLIENT_MAC, net::MacAddr::broadcast()),
+        from_client(build::icmp_echo(*CLIENT.ip(), VIP, 1, 1, &[0; 32])),
+    ];
+    let before = allocations();
+    let mut packets = 0u64;
+    let mut ends = 0;
+    while packets < 1_000_000 {
+        for slot in 0..BURST {
+            let template = &templates[slot % templates.len()];
+            let mut buffer = world.pool.allocate().unwrap();
+            assert!(buffer.append(template.len()));
+            buffer.bytes_mut().copy_from_slice(template);
+            // A client port of its own: most packets begin a flow, until the table is full. No checksum covers the
+            // IP header's fields that stay, and the engine leaves wrong transport checksums as wrong.
+            if slot % templates.len() < 4 {
+                let port = (packets as u16).wrapping_mul(7).wrapping_add(slot as u16);
+                buffer.bytes_mut()[34..36].copy_from_slice(&port.to_be_bytes());
+            }
+            burst.push(buffer.with_meta(Meta { interface: WAN.0, ..Meta::default() }));
+        }
+        packets += burst.len() as u64;
+        world.worker.receive(&world.snapshot, world.now, &mut burst, &mut sink);
+        world.now = world.now + Duration::from_millis(40);
+        let live = world.counters().connections.get();
+        while world.worker.tick(&world.snapshot, world.now, &mut sink) {}
+        ends += live.saturating_sub(world.counters().connections.get());
+    }
+    assert_eq!(allocations() - before, 0, "allocations on the packet path");
+    assert!(ends > 4096, "not even one table of flows ended meanwhile: {ends}");
+    assert!(sink.sent > 100_000, "packets went out: {}", sink.sent);
+}
