@@ -1,4 +1,7 @@
-//! The dataplane process.
+//! The dataplane process: control on one CPU, workers on others.
 
 pub mod control;
 pub mod ipc;
+pub mod ports;
+pub mod start;
+pub mod worker;

@@ -83,6 +83,7 @@ pub struct Slots {
 /// Everything a worker counts.
 #[derive(Debug)]
 pub struct Counters {
+    slots: Slots,
     /// Packets received from ports.
     pub received: Counter,
     /// Packets made by the worker.
@@ -110,6 +111,7 @@ impl Counters {
     /// Counters at zero.
     pub fn new(slots: Slots) -> Self {
         Counters {
+            slots,
             received: Counter::default(),
             originated: Counter::default(),
             transmitted: Counter::default(),
@@ -122,6 +124,11 @@ impl Counters {
             locals: zeroed(slots.locals),
             bindings: zeroed(slots.bindings),
         }
+    }
+
+    /// How many slots of each kind there are.
+    pub fn slots(&self) -> Slots {
+        self.slots
     }
 
     /// Packets dropped for a reason.

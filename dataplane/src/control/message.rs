@@ -3,6 +3,7 @@
 use api::ipc::{Event, Refusal};
 use api::row::{Query, Row};
 use api::{Change, Owner, ServiceKey};
+use engine::FlowPage;
 use ractor::RpcReplyPort;
 use tokio::sync::{broadcast, mpsc};
 
@@ -43,4 +44,15 @@ pub enum ControlMessage {
         /// Takes the receiver.
         reply: RpcReplyPort<broadcast::Receiver<Event>>,
     },
+    /// A page of a worker's connections, for a listing under way.
+    Page {
+        /// The worker.
+        worker: usize,
+        /// The page to fill.
+        page: Box<FlowPage>,
+        /// Takes the page back.
+        reply: RpcReplyPort<Box<FlowPage>>,
+    },
+    /// Do what is due. Sent by a timer that waits for the reply, so that ticks never pile up.
+    Tick(RpcReplyPort<()>),
 }

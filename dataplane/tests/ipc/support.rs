@@ -86,6 +86,8 @@ impl Actor for Control {
             ControlMessage::Subscribe { reply } => {
                 let _ = reply.send(state.events.subscribe());
             }
+            // Control says these to itself.
+            ControlMessage::Page { .. } | ControlMessage::Tick(_) => {}
         }
         Ok(())
     }

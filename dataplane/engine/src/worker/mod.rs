@@ -13,7 +13,7 @@ use std::sync::Arc;
 use arrayvec::ArrayVec;
 use net::{Buffer, Pool};
 
-use crate::counters::{Counters, Slots};
+use crate::counters::Counters;
 use crate::drop_reason::{DropReason, Event};
 use crate::flow::{FlowTable, State};
 use crate::id::WorkerId;
@@ -72,24 +72,25 @@ impl<'a, O> Context<'a, O> {
 }
 
 impl<'m, B: Buffer> Worker<'m, B> {
-    /// A worker with an empty flow table in `region` (see [`region_size`](crate::flow::region_size)); `None` when the
-    /// region does not fit `flows`.
+    /// A worker with an empty flow table in `region` (see [`region_size`](crate::flow::region_size)), which counts in
+    /// `counters`; `None` when the region does not fit `flows`.
     pub fn new(
         id: WorkerId,
         region: &'m mut [u8],
         flows: u32,
-        slots: Slots,
+        counters: Arc<Counters>,
         limits: Limits,
         secrets: Secrets,
         now: Time,
     ) -> Option<Self> {
+        let slots = counters.slots();
         Some(Worker {
             id,
             flows: FlowTable::new(region, flows, secrets.hash_key, now.tick())?,
             neighbours: Neighbours::new(limits, secrets.hash_key),
             pools: (0..slots.locals).map(|_| None).collect(),
             cursors: vec![Cursor::default(); slots.services].into(),
-            counters: Arc::new(Counters::new(slots)),
+            counters,
             isn: IsnGenerator::new(secrets.isn_key),
         })
     }

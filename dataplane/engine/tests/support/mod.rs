@@ -75,7 +75,8 @@ impl World {
         assert!(region.len() >= region_size(size.flows));
         let secrets = Secrets { hash_key: [1, 2, 3, 4], isn_key: [5, 6] };
         let limits = Limits { neighbours: 32, queue: 4, held: 8 };
-        let mut worker = Worker::new(WorkerId(0), region, size.flows, SLOTS, limits, secrets, Time(0)).unwrap();
+        let counters = Arc::new(Counters::new(SLOTS));
+        let mut worker = Worker::new(WorkerId(0), region, size.flows, counters, limits, secrets, Time(0)).unwrap();
         worker.add_ports(0, Box::new(PortPool::new()));
         World {
             worker,

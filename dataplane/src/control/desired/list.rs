@@ -105,6 +105,16 @@ impl Desired {
         self.servers.range(first, last).map(|(_, entry)| entry)
     }
 
+    /// A server.
+    pub fn server(&self, key: &ServerKey) -> Option<&Entry<Server, SlotId>> {
+        self.servers.get(key)
+    }
+
+    /// The pool of ports of an address on a device.
+    pub fn pool_of(&self, address: IpAddr, device: &str) -> Option<SlotId> {
+        self.pools.get(&(address, device.to_owned())).copied()
+    }
+
     /// The local addresses of a service in order of addition.
     pub fn locals_of(&self, service: &ServiceKey) -> Vec<&Entry<LocalAddress, SlotId>> {
         let range = self.locals.range((*service, FIRST), (*service, LAST));

@@ -1,0 +1,165 @@
+//! From the desired state to the snapshot that workers run. Only what a change touches is made anew; the rest is
+//! shared with the snapshot before.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use api::config::Timeouts as ConfiguredTimeouts;
+use api::{Change, ObjectKey, Protocol, RouteScope, ServiceKey};
+use engine::flow::State;
+use engine::snapshot::{self, Interface, Local, Route, Routes, Server, Service, Snapshot, Timeouts};
+use engine::{InterfaceId, Scheduler};
+use ipnet::IpNet;
+use net::ipv4;
+
+use super::desired::Desired;
+
+/// Keeps the latest snapshot.
+pub struct Compiler {
+    hash_key: [u64; 4],
+    latest: Snapshot,
+}
+
+impl Compiler {
+    /// Starts from a configuration without objects.
+    pub fn new(hash_key: [u64; 4], interfaces: Vec<Interface>, timeouts: &ConfiguredTimeouts) -> Self {
+        let mut latest = Snapshot::empty(hash_key);
+        latest.interfaces = interfaces.into();
+        latest.timeouts = Arc::new(compile_timeouts(timeouts));
+        Compiler { hash_key, latest }
+    }
+
+    /// The latest snapshot.
+    pub fn latest(&self) -> &Snapshot {
+        &self.latest
+    }
+
+    /// The snapshot of the next generation, after changes that made the desired state what it is.
+    pub fn compile(&mut self, desired: &Desired, changes: &[Change]) -> Arc<Snapshot> {
+        self.latest.generation += 1;
+        let mut services = BTreeSet::new();
+        let mut places = false;
+        for change in changes {
+            if let Some(key) = change.key() {
+                touch(&key, &mut services, &mut places);
+            }
+        }
+        if places {
+            self.compile_places(desired);
+        }
+        if !services.is_empty() {
+            let compiled = Arc::make_mut(&mut self.latest.services);
+            for key in &services {
+                let Some(name) = service_name(key) else { continue };
+                match compile_service(desired, key) {
+                    Some(service) => drop(compiled.insert(name, Arc::new(service))),
+                    None => drop(compiled.remove(&name)),
+                }
+            }
+        }
+        Arc::new(self.latest.clone())
+    }
+
+    /// Addresses and routes, which follow from each other.
+    fn compile_places(&mut self, desired: &Desired) {
+        let interface = |device: &str| {
+            let number = desired.devices().iter().position(|known| known.name == device)?;
+            u16::try_from(number).ok().map(InterfaceId)
+        };
+        let mut addresses = snapshot::map(self.hash_key);
+        let mut routes = Routes { generation: self.latest.routes.generation.wrapping_add(1), ..Routes::default() };
+        let mut metrics = std::collections::BTreeMap::new();
+        for row in desired.routes(None) {
+            let (IpNet::V4(prefix), Some(interface)) = (row.route.prefix, interface(&row.route.device)) else {
+                continue;
+            };
+            if row.route.scope == RouteScope::Host {
+                addresses.entry(prefix.addr()).or_insert(interface);
+                continue;
+            }
+            let better = metrics.get(&prefix).is_none_or(|&metric| row.route.metric < metric);
+            if better {
+                metrics.insert(prefix, row.route.metric);
+                let gateway = row.route.via.and_then(v4);
+                routes.table.insert(prefix, Route { interface, gateway, mtu: row.effective_mtu });
+            }
+        }
+        self.latest.addresses = Arc::new(addresses);
+        self.latest.routes = Arc::new(routes);
+    }
+}
+
+fn touch(key: &ObjectKey, services: &mut BTreeSet<ServiceKey>, places: &mut bool) {
+    match key {
+        ObjectKey::Address { .. } | ObjectKey::Route { .. } => *places = true,
+        ObjectKey::Service(service) => drop(services.insert(*service)),
+        ObjectKey::Server(server) => drop(services.insert(server.service)),
+        ObjectKey::LocalAddress { service, .. } => {
+            *places = true;
+            services.insert(*service);
+        }
+        ObjectKey::Neighbour { .. } => {}
+    }
+}
+
+fn v4(address: IpAddr) -> Option<Ipv4Addr> {
+    match address {
+        IpAddr::V4(address) => Some(address),
+        IpAddr::V6(_) => None,
+    }
+}
+
+fn protocol_number(protocol: Protocol) -> u8 {
+    match protocol {
+        Protocol::Tcp => ipv4::TCP,
+        Protocol::Udp => ipv4::UDP,
+    }
+}
+
+fn service_name(key: &ServiceKey) -> Option<snapshot::ServiceKey> {
+    Some(snapshot::ServiceKey { protocol: protocol_number(key.protocol), vip: v4(key.vip)?, port: key.port })
+}
+
+fn compile_service(desired: &Desired, key: &ServiceKey) -> Option<Service> {
+    let entry = desired.find_service(key).ok()?;
+    let scheduler = match entry.object.scheduler {
+        api::Scheduler::Rr => Scheduler::RoundRobin,
+        api::Scheduler::Wrr => Scheduler::WeightedRoundRobin,
+        api::Scheduler::Wlc => Scheduler::WeightedLeastConnections,
+    };
+    let servers = desired.servers_of(key).filter_map(|entry| {
+        let server = &entry.object;
+        let address = v4(server.key.address)?;
+        Some(Server { slot: entry.slot.index, address, port: server.key.port, weight: server.weight.into() })
+    });
+    let locals = desired.locals_of(key).into_iter().filter_map(|entry| {
+        let pool = desired.pool_of(entry.object.address, &entry.object.device)?;
+        Some(Local { binding_slot: entry.slot.index, local_slot: pool.index, address: v4(entry.object.address)? })
+    });
+    Some(Service::new(entry.slot.index, scheduler, servers.collect(), locals.collect()))
+}
+
+fn compile_timeouts(configured: &ConfiguredTimeouts) -> Timeouts {
+    let (tcp, udp) = (&configured.tcp, &configured.udp);
+    let mut timeouts = Timeouts::new();
+    for (state, seconds) in [
+        (State::TcpNone, tcp.none),
+        (State::TcpEstablished, tcp.established),
+        (State::TcpSynSent, tcp.syn_sent),
+        (State::TcpSynReceived, tcp.syn_recv),
+        (State::TcpFinWait, tcp.fin_wait),
+        (State::TcpTimeWait, tcp.time_wait),
+        (State::TcpClose, tcp.close),
+        (State::TcpCloseWait, tcp.close_wait),
+        (State::TcpLastAck, tcp.last_ack),
+        (State::TcpListen, tcp.listen),
+        (State::TcpSynAck, tcp.synack),
+        (State::UdpNone, configured.conn_init),
+        (State::UdpOneWay, udp.oneway),
+        (State::UdpNormal, udp.normal),
+    ] {
+        timeouts.set(state, seconds);
+    }
+    timeouts
+}

@@ -1,0 +1,118 @@
+//! The totals of services and servers, from what workers have counted since they began.
+//!
+//! Workers count by slot and never go back to zero; what a slot had counted when its server came, or when the totals
+//! were zeroed, is kept here and taken off. A service's total includes servers that have since been deleted, and what
+//! their connections still carry.
+
+use std::collections::BTreeMap;
+
+use api::ServiceKey;
+use api::row::Traffic;
+
+use super::crew::Crew;
+
+/// What is taken off, and who is gone.
+#[derive(Default)]
+pub(super) struct Ledger {
+    base: BTreeMap<u32, Traffic>,
+    former: BTreeMap<ServiceKey, Former>,
+}
+
+/// The deleted servers of a service.
+#[derive(Default)]
+struct Former {
+    /// Those that connections still use.
+    slots: Vec<u32>,
+    /// The totals of the others.
+    released: Traffic,
+}
+
+impl Ledger {
+    /// A server has got a slot.
+    pub(super) fn begin(&mut self, crew: &Crew, slot: u32) {
+        self.base.insert(slot, counted(crew, slot));
+    }
+
+    /// A server was deleted; connections may still use its slot.
+    pub(super) fn retire(&mut self, service: ServiceKey, slot: u32) {
+        self.former.entry(service).or_default().slots.push(slot);
+    }
+
+    /// Nothing uses a slot any more.
+    pub(super) fn release(&mut self, crew: &Crew, slot: u32) {
+        let last = self.server(crew, slot);
+        self.base.remove(&slot);
+        for former in self.former.values_mut() {
+            if let Some(at) = former.slots.iter().position(|&known| known == slot) {
+                former.slots.swap_remove(at);
+                former.released = plus(former.released, last);
+            }
+        }
+    }
+
+    /// A service was deleted.
+    pub(super) fn forget(&mut self, service: &ServiceKey) {
+        self.former.remove(service);
+    }
+
+    /// The totals of a server.
+    pub(super) fn server(&self, crew: &Crew, slot: u32) -> Traffic {
+        minus(counted(crew, slot), self.base.get(&slot).copied().unwrap_or_default())
+    }
+
+    /// The totals of a service whose servers have these slots.
+    pub(super) fn service(&self, crew: &Crew, service: &ServiceKey, slots: impl Iterator<Item = u32>) -> Traffic {
+        let live = slots.map(|slot| self.server(crew, slot)).fold(Traffic::default(), plus);
+        let Some(former) = self.former.get(service) else { return live };
+        let gone = former.slots.iter().map(|&slot| self.server(crew, slot)).fold(former.released, plus);
+        plus(live, gone)
+    }
+
+    /// Zeroes the totals of a service whose servers have these slots.
+    pub(super) fn zero(&mut self, crew: &Crew, service: &ServiceKey, slots: impl Iterator<Item = u32>) {
+        for slot in slots {
+            self.begin(crew, slot);
+        }
+        if let Some(mut former) = self.former.remove(service) {
+            former.released = Traffic::default();
+            for &slot in &former.slots {
+                self.begin(crew, slot);
+            }
+            self.former.insert(*service, former);
+        }
+    }
+}
+
+/// What all workers have counted for a slot.
+fn counted(crew: &Crew, slot: u32) -> Traffic {
+    crew.members().iter().map(|member| member.counters.server(slot)).fold(Traffic::default(), |sum, server| {
+        plus(
+            sum,
+            Traffic {
+                connections: server.connections.get(),
+                in_packets: server.in_packets.get(),
+                out_packets: server.out_packets.get(),
+                in_bytes: server.in_bytes.get(),
+                out_bytes: server.out_bytes.get(),
+            },
+        )
+    })
+}
+
+fn plus(a: Traffic, b: Traffic) -> Traffic {
+    combine(a, b, u64::wrapping_add)
+}
+
+fn minus(a: Traffic, b: Traffic) -> Traffic {
+    combine(a, b, u64::wrapping_sub)
+}
+
+fn combine(a: Traffic, b: Traffic, with: impl Fn(u64, u64) -> u64) -> Traffic {
+    Traffic {
+        connections: with(a.connections, b.connections),
+        in_packets: with(a.in_packets, b.in_packets),
+        out_packets: with(a.out_packets, b.out_packets),
+        in_bytes: with(a.in_bytes, b.in_bytes),
+        out_bytes: with(a.out_bytes, b.out_bytes),
+    }
+}

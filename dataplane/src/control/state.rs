@@ -1,0 +1,266 @@
+//! What the control actor owns, and how a change goes from the desired state to the workers.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use api::ipc::{Event, Refusal, RefusalKind};
+use api::{Change, ObjectKey, Owner, ServerKey, ServiceKey};
+use engine::neighbour::{Action, NeighbourKey, Owner as Neighbours};
+use engine::port::PortPool;
+use engine::{FlowPage, Time};
+use ractor::RpcReplyPort;
+use tokio::sync::broadcast;
+
+use super::compile::Compiler;
+use super::crew::Crew;
+use super::desired::Desired;
+use super::ledger::Ledger;
+use crate::ports::Ports;
+use crate::worker::Mail;
+
+/// How long a worker may take to run a change before the caller is told that it is stuck.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long to look for an answer without sleeping: a worker that polls answers at once, one that naps soon.
+const EAGER: Duration = Duration::from_millis(2);
+
+/// How often slots that nothing uses any more are given back.
+const RECLAIM: Duration = Duration::from_millis(500);
+
+/// Events that a slow subscriber may be behind.
+const EVENTS: usize = 1024;
+
+/// Everything control owns.
+pub struct State {
+    pub(super) desired: Desired,
+    pub(super) compiler: Compiler,
+    pub(super) crew: Crew,
+    pub(super) neighbours: Neighbours,
+    pub(super) ledger: Ledger,
+    pub(super) ports: Ports,
+    pub(super) events: broadcast::Sender<Event>,
+    /// Who waits for a page, by worker, in the order the pages were sent.
+    pages: Vec<VecDeque<RpcReplyPort<Box<FlowPage>>>>,
+    started: Instant,
+    reclaimed: Instant,
+}
+
+impl State {
+    /// The state in which nothing is configured.
+    pub fn new(desired: Desired, compiler: Compiler, crew: Crew, neighbours: Neighbours, ports: Ports) -> Self {
+        let pages = crew.members().iter().map(|_| VecDeque::new()).collect();
+        let (events, _) = broadcast::channel(EVENTS);
+        let now = Instant::now();
+        let ledger = Ledger::default();
+        State { desired, compiler, crew, neighbours, ledger, ports, events, pages, started: now, reclaimed: now }
+    }
+
+    /// The generation in force.
+    pub fn generation(&self) -> u64 {
+        self.compiler.latest().generation
+    }
+
+    fn now(&self) -> Time {
+        Time(0) + self.started.elapsed()
+    }
+
+    /// Makes changes as `owner` and waits until every worker runs them.
+    ///
+    /// # Errors
+    /// Why they cannot be made, and then nothing changed; or which worker is stuck, and then it will run them when it
+    /// goes on.
+    pub async fn apply(&mut self, owner: Owner, changes: &[Change]) -> Result<u64, Refusal> {
+        let before = self.desired.clone();
+        let effective = self.desired.apply(owner, changes)?;
+        if effective.is_empty() {
+            return Ok(self.generation());
+        }
+        for key in effective.iter().filter_map(Change::key).collect::<BTreeSet<_>>() {
+            self.follow(&before, &key);
+        }
+        let snapshot = self.compiler.compile(&self.desired, &effective);
+        self.crew.publish(&snapshot);
+        let generation = snapshot.generation;
+        for change in effective {
+            // Nobody may be listening.
+            let _ = self.events.send(Event::Changed { generation, by: owner, change });
+        }
+        self.settle(generation).await?;
+        Ok(generation)
+    }
+
+    /// Does what a change of one object means besides the snapshot: ports for a local address, a beginning for a
+    /// server's totals, a static neighbour.
+    fn follow(&mut self, before: &Desired, key: &ObjectKey) {
+        match key {
+            ObjectKey::Address { address, device } => self.follow_pool(before, *address, device),
+            ObjectKey::LocalAddress { service, address } => {
+                let locals = self.desired.locals_of(service);
+                let device =
+                    locals.iter().find(|local| local.object.address == *address).map(|l| l.object.device.clone());
+                if let Some(device) = device {
+                    self.follow_pool(before, *address, &device);
+                }
+            }
+            ObjectKey::Server(key) => self.follow_server(before, key),
+            ObjectKey::Service(key) if self.desired.find_service(key).is_err() => self.ledger.forget(key),
+            ObjectKey::Neighbour { address, device } => self.follow_neighbour(*address, device),
+            ObjectKey::Service(_) | ObjectKey::Route { .. } => {}
+        }
+    }
+
+    fn follow_pool(&mut self, before: &Desired, address: IpAddr, device: &str) {
+        let pool = self.desired.pool_of(address, device);
+        if let Some(slot) = pool
+            && before.pool_of(address, device) != pool
+        {
+            self.crew.post_all(|| Mail::AddPorts(slot.index, Box::new(PortPool::new())));
+        }
+    }
+
+    fn follow_server(&mut self, before: &Desired, key: &ServerKey) {
+        let old = before.server(key).map(|entry| entry.slot);
+        let new = self.desired.server(key).map(|entry| entry.slot);
+        if old == new {
+            return;
+        }
+        if let Some(old) = old {
+            self.ledger.retire(key.service, old.index);
+        }
+        if let Some(new) = new {
+            self.ledger.begin(&self.crew, new.index);
+        }
+    }
+
+    fn follow_neighbour(&mut self, address: IpAddr, device: &str) {
+        let (Some(interface), IpAddr::V4(v4)) = (self.ports.interface(device), address) else { return };
+        let key = NeighbourKey { interface, address: v4 };
+        let configured = self.desired.neighbours(Some(device)).find(|entry| entry.object.address == address);
+        let (now, crew) = (self.now(), &mut self.crew);
+        match configured {
+            Some(entry) => self.neighbours.set_static(key, entry.object.mac, now, |action| carry_out(crew, action)),
+            None => self.neighbours.forget(key, |action| carry_out(crew, action)),
+        }
+    }
+
+    /// Waits until every worker runs `generation`.
+    async fn settle(&mut self, generation: u64) -> Result<(), Refusal> {
+        let asked = Instant::now();
+        loop {
+            self.collect();
+            let Some(worker) = self.crew.behind(generation).next() else { return Ok(()) };
+            if asked.elapsed() > PATIENCE {
+                return Err(self.stuck(worker));
+            }
+            if asked.elapsed() < EAGER {
+                tokio::task::yield_now().await;
+            } else {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+    }
+
+    fn stuck(&self, worker: usize) -> Refusal {
+        let cpu = self.crew.members().get(worker).map_or(0, |member| member.cpu);
+        Refusal {
+            kind: RefusalKind::Timeout,
+            message: format!(
+                "worker {worker} on CPU {cpu} did not take the change within {} s; it will when it runs again",
+                PATIENCE.as_secs()
+            ),
+            index: None,
+        }
+    }
+
+    /// Sends a page to a worker; `reply` gets it filled.
+    pub fn request_page(&mut self, worker: usize, page: Box<FlowPage>, reply: RpcReplyPort<Box<FlowPage>>) {
+        if let Some(waiting) = self.pages.get_mut(worker) {
+            waiting.push_back(reply);
+            self.crew.post(worker, Mail::List(page));
+        }
+    }
+
+    /// Takes what came back from workers.
+    fn collect(&mut self) {
+        let pages = &mut self.pages;
+        self.crew.collect(|worker, page| {
+            if let Some(reply) = pages.get_mut(worker).and_then(VecDeque::pop_front) {
+                // The listing may have been given up.
+                let _ = reply.send(page);
+            }
+        });
+    }
+
+    /// Does what is due.
+    pub fn tick(&mut self) {
+        self.collect();
+        let now = self.now();
+        let crew = &mut self.crew;
+        while let Some(note) = crew.note() {
+            self.neighbours.note(note, now, |action| carry_out(crew, action));
+        }
+        self.neighbours.tick(now, |action| carry_out(crew, action));
+        if self.reclaimed.elapsed() > RECLAIM {
+            self.reclaimed = Instant::now();
+            self.reclaim();
+        }
+    }
+
+    /// Gives back the slots of deleted objects that no connection uses any more. A worker that runs the generation in
+    /// force makes no new connection with them, so a count of zero stays zero.
+    fn reclaim(&mut self) {
+        if self.crew.behind(self.generation()).next().is_some() {
+            return;
+        }
+        let (crew, desired) = (&mut self.crew, &mut self.desired);
+        for slot in desired.service_slots.draining().collect::<Vec<_>>() {
+            desired.service_slots.release(slot.index);
+        }
+        for slot in desired.server_slots.draining().collect::<Vec<_>>() {
+            let connections = |counters: &engine::counters::Counters| {
+                let server = counters.server(slot.index);
+                server.active.get() + server.inactive.get()
+            };
+            if crew.all_zero(connections) {
+                self.ledger.release(crew, slot.index);
+                desired.server_slots.release(slot.index);
+            }
+        }
+        for slot in desired.local_slots.draining().collect::<Vec<_>>() {
+            if crew.all_zero(|counters| counters.binding(slot.index).get()) {
+                desired.local_slots.release(slot.index);
+            }
+        }
+        for slot in desired.pool_slots.draining().collect::<Vec<_>>() {
+            if crew.all_zero(|counters| counters.local(slot.index).ports_in_use.get()) {
+                crew.post_all(|| Mail::RemovePorts(slot.index));
+                desired.pool_slots.release(slot.index);
+            }
+        }
+    }
+
+    /// Zeroes the totals of a service, or of all.
+    ///
+    /// # Errors
+    /// When there is no such service.
+    pub fn zero(&mut self, service: Option<&ServiceKey>) -> Result<u64, Refusal> {
+        let keys: Vec<ServiceKey> = match service {
+            Some(key) => vec![self.desired.find_service(key)?.object.key],
+            None => self.desired.services().iter().map(|entry| entry.object.key).collect(),
+        };
+        for key in keys {
+            let slots = self.desired.servers_of(&key).map(|entry| entry.slot.index);
+            self.ledger.zero(&self.crew, &key, slots);
+        }
+        Ok(self.generation())
+    }
+}
+
+/// Does what the owner of neighbours wants. Any worker can ask; every worker must know.
+fn carry_out(crew: &mut Crew, action: Action) {
+    match action {
+        Action::Post(update) => crew.post_all(|| Mail::Neighbour(update)),
+        Action::Ask { key, source, to } => crew.post(0, Mail::Ask { key, source, to }),
+    }
+}

@@ -1,0 +1,106 @@
+//! `sluice-dataplane`: the process that owns the packets.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use api::config::{Config, check_instance};
+use api::ipc::BootId;
+use clap::Parser;
+use ractor::Actor;
+use sluice_dataplane::control::{Control, State};
+use sluice_dataplane::ipc::{Access, Identity, Listener, serve};
+use sluice_dataplane::ports::Ports;
+use sluice_dataplane::start;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+use tracing_subscriber::EnvFilter;
+
+/// Forwards packets for Sluice's virtual services.
+#[derive(Parser)]
+#[command(name = "sluice-dataplane", version)]
+struct Arguments {
+    /// The configuration file [default: /etc/sluice/INSTANCE.toml]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// The instance: its socket is /run/sluice/NAME/dataplane.sock unless configured otherwise
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    instance: String,
+
+    /// Further arguments for DPDK's EAL
+    #[arg(last = true, value_name = "EAL ARGS")]
+    eal: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let filter = EnvFilter::try_from_env("SLUICE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("sluice-dataplane: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<()> {
+    check_instance(&arguments.instance)?;
+    let path = arguments.config.clone().unwrap_or_else(|| format!("/etc/sluice/{}.toml", arguments.instance).into());
+    let config = Config::load(&path)?;
+    for warning in &config.warnings {
+        warn!("{warning}");
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
+    runtime.block_on(async {
+        // First of all, so that a second start touches nothing of the first.
+        let listener = Listener::bind(&config.ipc.socket(&arguments.instance), &arguments.instance)?;
+        let access = Access::resolve(&config.ipc);
+        let eal = start::start_eal(&config.dataplane, &arguments.instance, &arguments.eal)?;
+        let ports = Ports::start(&eal, &config.dataplane)?;
+        let (mut state, workers) = start::start_workers(&eal, &config.dataplane, ports)?;
+        let outcome = match start::configure(&mut state, &config, &path).await {
+            Ok(()) => control(state, listener, access, &arguments.instance).await,
+            Err(error) => {
+                drop(state);
+                Err(error)
+            }
+        };
+        workers.stop();
+        eal.shutdown().context("DPDK did not end cleanly")?;
+        outcome
+    })
+}
+
+/// Serves until told to stop.
+async fn control(state: State, listener: Listener, access: Access, instance: &str) -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let (actor, ended) = Control::spawn(None, Control, state).await.context("control did not start")?;
+    let boot_id = BootId(u128::from(getrandom::u64()?) << 64 | u128::from(getrandom::u64()?));
+    let identity = Identity { software: env!("CARGO_PKG_VERSION").into(), instance: instance.into(), boot_id };
+    let shutdown = CancellationToken::new();
+    let server = tokio::spawn(serve(listener, access, actor.clone(), identity, shutdown.clone()));
+    info!(instance, %boot_id, "ready");
+    notify(&[sd_notify::NotifyState::Ready]);
+    tokio::select! {
+        _ = terminate.recv() => info!("told to stop"),
+        _ = interrupt.recv() => info!("interrupted"),
+    }
+    notify(&[sd_notify::NotifyState::Stopping]);
+    shutdown.cancel();
+    server.await.context("the IPC server failed")?;
+    actor.stop(None);
+    ended.await.context("control failed")?;
+    Ok(())
+}
+
+/// Tells the service manager, if there is one.
+fn notify(states: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        warn!(%error, "cannot notify the service manager");
+    }
+}

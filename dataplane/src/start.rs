@@ -1,0 +1,160 @@
+//! Bringing the dataplane up, in the order in which its parts need each other, and down again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::thread::Thread;
+
+use anyhow::{Context, Result, bail};
+use api::Owner;
+use api::config::{self, Config, Hugepages};
+use dpdk::{Device, Eal, EalConfig, Lcore as EalLcore, LcoreHandle, LogLevel, MemoryMode, Memzone};
+use engine::counters::{Counters, Slots};
+use engine::flow::region_size;
+use engine::neighbour::{Limits, Owner as Neighbours, Timers};
+use engine::{Secrets, Time, Worker, WorkerId};
+use tracing::{info, warn};
+
+use crate::control::desired::{self, Desired};
+use crate::control::{Compiler, Crew, Member, State};
+use crate::ports::{Ports, device_name};
+use crate::worker::{FramePool, Lcore, Queues, Stop, rings};
+
+/// The number of the lcore that control runs on; workers follow.
+const CONTROL_LCORE: u32 = 0;
+
+/// The running workers.
+pub struct Workers {
+    stop: Stop,
+    threads: Vec<Thread>,
+    handles: Vec<LcoreHandle>,
+}
+
+impl Workers {
+    /// Tells the workers to end and waits until they have.
+    pub fn stop(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.threads.iter().for_each(Thread::unpark);
+        self.handles.into_iter().for_each(LcoreHandle::join);
+    }
+}
+
+/// Starts EAL on this thread, which becomes the control CPU's.
+///
+/// # Errors
+/// When EAL refuses, or hugepages are required and there are not enough.
+pub fn start_eal(config: &config::Dataplane, instance: &str, extra: &[String]) -> Result<Eal> {
+    let wanted = config.memory_mib;
+    let memory = match config.hugepages {
+        Hugepages::Never => MemoryMode::NoHuge,
+        Hugepages::Auto | Hugepages::Require => MemoryMode::choose(wanted),
+    };
+    if config.hugepages == Hugepages::Require && memory == MemoryMode::NoHuge {
+        bail!(
+            "hugepages are required, but fewer than {wanted} MiB of them are free; reserve more, or set hugepages = \"auto\""
+        );
+    }
+    let mut arguments = memory.arguments(wanted, &format!("sluice-{instance}"));
+    let devices: Vec<Device> =
+        config.ports.iter().map(|port| Device::parse(device_name(&port.device))).collect::<Result<_, _>>()?;
+    arguments.extend(Device::eal_arguments(&devices));
+    let lcores = (CONTROL_LCORE..).zip(std::iter::once(&config.control_cpu).chain(&config.worker_cpus));
+    let lcores: Vec<String> = lcores.map(|(lcore, cpu)| format!("{lcore}@{cpu}")).collect();
+    arguments.extend(["--lcores".into(), lcores.join(",")]);
+    arguments.extend(["--main-lcore".into(), CONTROL_LCORE.to_string()]);
+    arguments.extend(extra.iter().cloned());
+    match memory {
+        MemoryMode::Hugepages => info!("packet memory: {wanted} MiB of hugepages"),
+        MemoryMode::NoHuge => warn!("packet memory: {wanted} MiB of ordinary pages, which costs speed"),
+    }
+    Ok(Eal::start(&EalConfig { arguments, log_level: LogLevel::Warning })?)
+}
+
+/// Starts the workers on their lcores and puts control's state together.
+///
+/// # Errors
+/// When there is not enough memory for the tables.
+pub fn start_workers(eal: &Eal, config: &config::Dataplane, mut ports: Ports) -> Result<(State, Workers)> {
+    let secrets = secrets()?;
+    let stop: Stop = Arc::new(AtomicBool::new(false));
+    let compiler = Compiler::new(secrets.hash_key, ports.interfaces(), &config.timeouts);
+    let lcores: Vec<EalLcore> = eal.lcores().into_iter().filter(|lcore| lcore.id != CONTROL_LCORE).collect();
+    let queues = ports.queues(config.worker_cpus.len());
+    let mut workers = Workers { stop, threads: Vec::new(), handles: Vec::new() };
+    let mut members = Vec::new();
+    for (number, (lcore, queues)) in (0..).zip(lcores.into_iter().zip(queues)) {
+        let pool = FramePool(ports.pool().clone());
+        let setting = Setting { eal, config, secrets, pool, compiler: &compiler };
+        members.push(setting.launch(WorkerId(number), lcore, queues, &mut workers)?);
+    }
+    let devices = config.ports.iter().map(|port| desired::Device { name: port.name.clone(), mtu: port.mtu }).collect();
+    let desired = Desired::new(devices, desired::Limits::from(config));
+    let neighbours = Neighbours::new(config.neighbours as usize, Timers::default());
+    Ok((State::new(desired, compiler, Crew::new(members), neighbours, ports), workers))
+}
+
+/// What every worker is started with.
+struct Setting<'a> {
+    eal: &'a Eal,
+    config: &'a config::Dataplane,
+    secrets: Secrets,
+    pool: FramePool,
+    compiler: &'a Compiler,
+}
+
+impl Setting<'_> {
+    fn launch(self, id: WorkerId, lcore: EalLcore, queues: Queues, workers: &mut Workers) -> Result<Member> {
+        let config = self.config;
+        let flows = config.connections.div_ceil(config.worker_cpus.len() as u32);
+        let mut memory = Memzone::reserve(self.eal, &format!("flows{}", id.0), region_size(flows), Some(lcore.socket))
+            .with_context(|| {
+                format!("cannot reserve memory for {flows} connections; raise memory or lower connections")
+            })?;
+        let slots = Slots {
+            servers: config.servers as usize,
+            locals: config.local_addresses as usize,
+            bindings: config.servers as usize,
+            services: config.services as usize,
+        };
+        let limits = Limits { neighbours: config.neighbours as usize, ..Limits::default() };
+        let counters = Arc::new(Counters::new(slots));
+        let (control_end, rings) = rings();
+        let (introduce, introduced) = mpsc::channel();
+        let (pool, poll, secrets, stop) = (self.pool, config.poll, self.secrets, Arc::clone(&workers.stop));
+        let (snapshot, counted) = (Arc::new(self.compiler.latest().clone()), Arc::clone(&counters));
+        let handle = self.eal.launch(lcore, move || {
+            let worker = Worker::new(id, &mut memory, flows, counted, limits, secrets, Time(0));
+            // Without the message the start is given up.
+            let Some(worker) = worker else { return };
+            let _ = introduce.send(std::thread::current());
+            Lcore { worker, snapshot, pool, queues, rings, poll, stop }.run();
+        })?;
+        workers.handles.push(handle);
+        let thread = introduced.recv().context("the memory reserved for connections does not fit them")?;
+        workers.threads.push(thread.clone());
+        let cpu = lcore.cpu as u16;
+        info!(worker = id.0, cpu, connections = flows, "worker started");
+        Ok(Member::new(lcore.id as u16, cpu, flows, counters, control_end, thread))
+    }
+}
+
+fn secrets() -> Result<Secrets> {
+    let mut words = [0u64; 6];
+    for word in &mut words {
+        *word = getrandom::u64().context("no random numbers")?;
+    }
+    let [a, b, c, d, e, f] = words;
+    Ok(Secrets { hash_key: [a, b, c, d], isn_key: [e, f] })
+}
+
+/// Makes the objects of the configuration file.
+///
+/// # Errors
+/// With the line of the first that cannot be made.
+pub async fn configure(state: &mut State, config: &Config, path: &std::path::Path) -> Result<()> {
+    for placed in &config.dataplane.objects {
+        let change = api::Change::Add(placed.object.clone());
+        state.apply(Owner::Config, &[change]).await.with_context(|| format!("{}:{}", path.display(), placed.line))?;
+    }
+    Ok(())
+}

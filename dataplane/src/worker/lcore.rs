@@ -1,0 +1,159 @@
+//! The loop of a worker: poll, burst, transmit, tick, mail.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use api::config::Poll;
+use arrayvec::ArrayVec;
+use dpdk::{Mbuf, RxQueue, TxQueue};
+use engine::counters::Counters;
+use engine::snapshot::Snapshot;
+use engine::{BURST, InterfaceId, Tick, Time, Worker};
+
+use super::clock::Clock;
+use super::frame::{Frame, FramePool};
+use super::idle::Idle;
+use super::mail::{Mail, Returned, WorkerEnd};
+use super::output::PortOutput;
+
+/// Mail taken in one turn, so that a pile of it does not hold packets up.
+const MAIL_PER_TURN: usize = 32;
+
+/// Tells workers to end.
+pub type Stop = Arc<AtomicBool>;
+
+/// A worker's queues.
+#[derive(Default)]
+pub struct Queues {
+    /// Receive queues, each with the interface it belongs to; of a port with fewer queues than there are workers,
+    /// perhaps none.
+    pub receive: Vec<(InterfaceId, RxQueue)>,
+    /// One transmit queue of every port, in the ports' order.
+    pub transmit: Vec<TxQueue>,
+}
+
+/// Everything a worker's loop owns.
+pub struct Lcore<'m> {
+    /// The engine.
+    pub worker: Worker<'m, Frame>,
+    /// What it runs first.
+    pub snapshot: Arc<Snapshot>,
+    /// Where it gets buffers for packets it makes.
+    pub pool: FramePool,
+    /// Its queues.
+    pub queues: Queues,
+    /// Its ends of the rings.
+    pub rings: WorkerEnd,
+    /// Whether it naps.
+    pub poll: Poll,
+    /// When it ends.
+    pub stop: Stop,
+}
+
+impl Lcore<'_> {
+    /// Runs until told to stop; then what is gathered has been sent and what is held is freed.
+    pub fn run(self) {
+        let Lcore { worker, snapshot, pool, queues, rings, poll, stop } = self;
+        let counters = Arc::clone(worker.counters());
+        let clock = Clock::new();
+        let mut idle = Idle::new(poll, clock.now());
+        let WorkerEnd { mail, returned, notes } = rings;
+        let out = PortOutput::new(queues.transmit.into_iter(), notes, &counters);
+        let mut turn = Turn { worker, snapshot, pool, mail, returned, out, last_tick: clock.now().tick() };
+        let mut receive = queues.receive;
+        while !stop.load(Ordering::Relaxed) {
+            let now = clock.now();
+            let mut worked = turn.poll(&mut receive, &counters, now);
+            worked |= turn.take_mail(now);
+            worked |= turn.tick(now);
+            turn.out.flush();
+            idle.after_turn(worked, now);
+        }
+    }
+}
+
+/// What the parts of a turn share.
+struct Turn<'m, 'c> {
+    worker: Worker<'m, Frame>,
+    snapshot: Arc<Snapshot>,
+    pool: FramePool,
+    mail: rtrb::Consumer<Mail>,
+    returned: rtrb::Producer<Returned>,
+    out: PortOutput<'c>,
+    last_tick: Tick,
+}
+
+impl Turn<'_, '_> {
+    #[inline]
+    fn poll(&mut self, queues: &mut [(InterfaceId, RxQueue)], counters: &Counters, now: Time) -> bool {
+        let mut mbufs: ArrayVec<Mbuf, BURST> = ArrayVec::new();
+        let mut frames: ArrayVec<Frame, BURST> = ArrayVec::new();
+        let mut worked = false;
+        for (interface, queue) in queues {
+            if queue.burst(&mut mbufs) == 0 {
+                continue;
+            }
+            worked = true;
+            for mbuf in mbufs.drain(..) {
+                if mbuf.is_contiguous() {
+                    frames.push(Frame::received(mbuf, interface.0));
+                } else {
+                    counters.count_unusable();
+                }
+            }
+            self.worker.receive(&self.snapshot, now, &mut frames, &mut self.out);
+        }
+        worked
+    }
+
+    /// Takes some mail, as long as there is room for what may have to go back.
+    fn take_mail(&mut self, now: Time) -> bool {
+        for taken in 0..MAIL_PER_TURN {
+            if self.returned.is_full() {
+                return taken > 0;
+            }
+            let Ok(mail) = self.mail.pop() else { return taken > 0 };
+            if let Some(returned) = self.act(mail, now) {
+                // There is room: it was seen above, and nobody else writes to the ring.
+                let _ = self.returned.push(returned);
+            }
+        }
+        true
+    }
+
+    fn act(&mut self, mail: Mail, now: Time) -> Option<Returned> {
+        match mail {
+            Mail::Snapshot(snapshot) => {
+                let retired = std::mem::replace(&mut self.snapshot, snapshot);
+                Some(Returned::Snapshot { running: self.snapshot.generation, retired })
+            }
+            Mail::AddPorts(slot, ports) => self.worker.add_ports(slot, ports).map(Returned::Ports),
+            Mail::RemovePorts(slot) => self.worker.remove_ports(slot).map(Returned::Ports),
+            Mail::Neighbour(update) => {
+                self.worker.update_neighbour(&self.snapshot, update, &mut self.out);
+                None
+            }
+            Mail::Ask { key, source, to } => {
+                self.worker.ask(&self.snapshot, &mut self.pool, key, source, to, &mut self.out);
+                None
+            }
+            Mail::List(mut page) => {
+                self.worker.list(&mut page, now);
+                Some(Returned::Page(page))
+            }
+        }
+    }
+
+    /// Ticks when the coarse clock has moved, or when the last tick left work behind.
+    fn tick(&mut self, now: Time) -> bool {
+        let tick = now.tick();
+        if tick == self.last_tick {
+            return false;
+        }
+        let more = self.worker.tick(&self.snapshot, now, &mut self.out);
+        if !more {
+            self.last_tick = tick;
+        }
+        more
+    }
+}

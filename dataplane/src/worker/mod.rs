@@ -1,0 +1,13 @@
+//! The worker lcores: their loop, what they are told and what they tell.
+
+mod clock;
+mod frame;
+mod idle;
+mod lcore;
+mod mail;
+mod output;
+
+pub use frame::{Frame, FramePool};
+pub use idle::Idle;
+pub use lcore::{Lcore, Queues, Stop};
+pub use mail::{ControlEnd, Mail, Returned, WorkerEnd, rings};

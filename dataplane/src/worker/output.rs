@@ -1,0 +1,71 @@
+//! Packets on their way to the ports' transmit queues, and notes on their way to control.
+
+use arrayvec::ArrayVec;
+use dpdk::{Mbuf, TxQueue};
+use engine::counters::Counters;
+use engine::neighbour::Note;
+use engine::{InterfaceId, Output};
+
+use super::frame::Frame;
+
+/// Packets gathered before they are handed to the port.
+const GATHER: usize = 64;
+
+/// A worker's transmit queue of one port.
+struct Way {
+    queue: TxQueue,
+    gathered: ArrayVec<Mbuf, GATHER>,
+}
+
+/// A worker's transmit queues, by interface, and its notes.
+pub(super) struct PortOutput<'c> {
+    ways: Vec<Way>,
+    notes: rtrb::Producer<Note>,
+    counters: &'c Counters,
+}
+
+impl<'c> PortOutput<'c> {
+    pub(super) fn new(
+        queues: impl Iterator<Item = TxQueue>,
+        notes: rtrb::Producer<Note>,
+        counters: &'c Counters,
+    ) -> Self {
+        PortOutput { ways: queues.map(|queue| Way { queue, gathered: ArrayVec::new() }).collect(), notes, counters }
+    }
+
+    /// Hands everything gathered to the ports.
+    pub(super) fn flush(&mut self) {
+        for way in &mut self.ways {
+            way.flush(self.counters);
+        }
+    }
+}
+
+impl Way {
+    fn flush(&mut self, counters: &Counters) {
+        if self.gathered.is_empty() {
+            return;
+        }
+        let sent = self.queue.burst(&mut self.gathered);
+        counters.count_transmitted(sent, self.gathered.len());
+        dpdk::free_bulk(&mut self.gathered);
+    }
+}
+
+impl Output<Frame> for PortOutput<'_> {
+    #[inline]
+    fn transmit(&mut self, interface: InterfaceId, packet: Frame) {
+        let Some(way) = self.ways.get_mut(usize::from(interface.0)) else {
+            self.counters.count_transmitted(0, 1);
+            return;
+        };
+        if way.gathered.is_full() {
+            way.flush(self.counters);
+        }
+        way.gathered.push(packet.into_mbuf());
+    }
+
+    fn note(&mut self, note: Note) -> bool {
+        self.notes.push(note).is_ok()
+    }
+}
