@@ -99,14 +99,14 @@ impl Cli {
         run(self.command("sh").args(["-e", "-c", script]))?.success()
     }
 
-    /// What `sluice --json …` prints: a row on each line.
+    /// What `sluice --json …` prints: an array of rows.
     ///
     /// # Errors
     /// When the command fails or prints something else.
     pub fn rows<T: DeserializeOwned>(&self, words: &str) -> Result<Vec<T>, LabError> {
         let printed = self.run(&format!("sluice --json {words}"))?;
         let wrong = |error| LabError::Unexpected(format!("`sluice --json {words}` printed {printed:?}: {error}"));
-        printed.lines().map(|line| serde_json::from_str(line).map_err(wrong)).collect()
+        serde_json::from_str(&printed).map_err(wrong)
     }
 
     /// Everything that is configured, counters left out.
