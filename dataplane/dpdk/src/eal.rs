@@ -1,5 +1,8 @@
 use std::collections::BTreeSet;
-use std::ffi::{CString, c_char};
+use std::ffi::{CStr, CString, OsStr, c_char};
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -43,7 +46,8 @@ pub enum ShutdownError {
     /// Something that needs EAL is still there.
     #[error("DPDK is still in use: drop its ports, queues, pools and memory zones, and join its lcores first")]
     InUse,
-    /// A pool has mbufs out, whose memory must stay.
+    /// A pool has mbufs out, whose memory must stay. The driver net_af_xdp of DPDK 22.11 never gives back those it had
+    /// in its rings.
     #[error("pool {pool:?} misses {missing} mbufs: DPDK's memory is kept until the process ends")]
     MbufsMissing {
         /// The pool's name.
@@ -142,6 +146,7 @@ impl Eal {
 pub(crate) struct Inner {
     pools: Mutex<Registry>,
     ports: Mutex<BTreeSet<String>>,
+    hotplug: Mutex<()>,
     busy: Mutex<BTreeSet<u32>>,
     cleaned_up: bool,
 }
@@ -157,6 +162,11 @@ impl Inner {
         self.ports.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// To be held while a device is attached or detached, which DPDK does not do by several threads at once.
+    pub(crate) fn hotplug(&self) -> MutexGuard<'_, ()> {
+        self.hotplug.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The lcores with work that has not been joined.
     pub(crate) fn busy(&self) -> MutexGuard<'_, BTreeSet<u32>> {
         self.busy.lock().unwrap_or_else(PoisonError::into_inner)
@@ -166,13 +176,21 @@ impl Inner {
         if std::mem::replace(&mut self.cleaned_up, true) {
             return Ok(());
         }
-        if let Some((pool, missing)) = self.pools().missing() {
-            return Err(ShutdownError::MbufsMissing { pool, missing });
-        }
-        // SAFETY: nobody else holds a reference, so no lcore runs our work and no port, queue, pool or zone is left;
-        // every mbuf is back, so nothing points into the memory that goes.
-        let result = unsafe { dpdk_sys::rte_eal_cleanup() };
-        Errno::check(result).map(drop).map_err(ShutdownError::Cleanup)
+        // SAFETY: a terminated string, in memory of the library.
+        let directory = unsafe { CStr::from_ptr(dpdk_sys::rte_eal_get_runtime_dir()) };
+        let directory = PathBuf::from(OsStr::from_bytes(directory.to_bytes()));
+        let result = match self.pools().missing() {
+            Some((pool, missing)) => Err(ShutdownError::MbufsMissing { pool, missing }),
+            None => {
+                // SAFETY: nobody else holds a reference, so no lcore runs our work and no port, queue, pool or zone is
+                // left; every mbuf is back, so nothing points into the memory that goes.
+                let result = unsafe { dpdk_sys::rte_eal_cleanup() };
+                Errno::check(result).map(drop).map_err(ShutdownError::Cleanup)
+            }
+        };
+        // DPDK leaves it behind. It is empty where processes share nothing; where they do, this does not remove it.
+        let _ = fs::remove_dir(directory);
+        result
     }
 }
 

@@ -26,14 +26,15 @@ impl MemoryMode {
         if enough { Self::Hugepages } else { Self::NoHuge }
     }
 
-    /// The EAL arguments for `mib` MiB of memory. `prefix` names what little a process keeps in `/run/dpdk`, and
-    /// must differ between processes.
+    /// The EAL arguments for `mib` MiB of memory. `prefix` names the directory a process has in
+    /// `$RUNTIME_DIRECTORY/dpdk` or `/run/dpdk`, and must differ between processes.
     pub fn arguments(self, mib: u32, prefix: &str) -> Vec<String> {
         let memory = ["-m".to_owned(), mib.to_string()];
         let mode = match self {
             // No prefix: EAL refuses it here, where nothing is shared.
             Self::Hugepages => vec!["--in-memory".to_owned()],
-            Self::NoHuge => vec!["--no-huge".to_owned(), format!("--file-prefix={prefix}")],
+            // --no-shconf: no files for secondary processes, which there are none of.
+            Self::NoHuge => vec!["--no-huge".to_owned(), "--no-shconf".to_owned(), format!("--file-prefix={prefix}")],
         };
         mode.into_iter().chain(memory).collect()
     }
@@ -73,6 +74,6 @@ mod tests {
     #[test]
     fn arguments_do_not_mix_the_modes() {
         assert_eq!(MemoryMode::Hugepages.arguments(512, "a"), ["--in-memory", "-m", "512"]);
-        assert_eq!(MemoryMode::NoHuge.arguments(64, "a"), ["--no-huge", "--file-prefix=a", "-m", "64"]);
+        assert_eq!(MemoryMode::NoHuge.arguments(64, "a"), ["--no-huge", "--no-shconf", "--file-prefix=a", "-m", "64"]);
     }
 }

@@ -20,6 +20,7 @@ impl Inner {
         if let Some(interface) = device.missing_interface() {
             return Err(PortError::NoInterface { device: claim.name.clone(), interface: interface.to_owned() });
         }
+        let _hotplug = eal.inner().hotplug();
         if let Some(id) = find(device) {
             return Ok(Self { id, claim });
         }
@@ -46,6 +47,7 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        let _hotplug = self.claim.eal.hotplug();
         let device = self.raw_info().map(|info| info.device);
         // SAFETY: the port is attached and nobody else has it any more. There is nobody to tell of a failure, and
         // nothing to be done about it: DPDK logs it.
