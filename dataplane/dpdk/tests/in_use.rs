@@ -12,4 +12,7 @@ fn the_last_user_cleans_up() {
     assert!(matches!(refused, ShutdownError::InUse), "{refused}");
     zone.fill(7);
     assert!(zone.iter().all(|&byte| byte == 7));
+    assert!(common::directory().is_dir(), "EAL is up");
+    drop(zone);
+    assert!(!common::directory().exists(), "EAL is cleaned up");
 }
