@@ -22,7 +22,29 @@ impl Lab {
     /// `lcores` is what `--lcores` takes.
     pub(crate) fn start(lcores: &str) -> Self {
         let runtime_directory = env::var_os(RUNTIME_DIRECTORY).is_none().then(|| {
-            let directory = directory();
+            let directory = tempfile::tempdir().expect("a temporary directory");
+            // SAFETY: the only other thread is the test harness's, which waits for this one.
+            unsafe { env::set_var(RUNTIME_DIRECTORY, directory.path()) };
+            directory
+        });
+        Self { eal: start_eal(&["--lcores", lcores]).expect("EAL starts"), _runtime_directory: runtime_directory }
+    }
+
+    pub(crate) fn pool(&self, name: &str, size: u32) -> Pool {
+        Pool::new(&self.eal, name, size, 32, 2048, None).expect("the pool is made")
+    }
+
+    pub(crate) fn open(&self, device: &str, pool: &Pool) -> Port {
+        self.try_open(device, config(pool)).expect("the port is opened")
+    }
+
+    pub(crate) fn try_open(&self, device: &str, config: PortConfig) -> Result<Port, PortError> {
+        Port::open(&self.eal, &Device::parse(device).expect("it is a device"), config)
+    }
+
+    /// Everything must be back by now, and nothing is left in the file system.
+    pub(crate) fn shutdown(self) {
+        let directory = directory();
         assert!(directory.is_dir());
         self.eal.shutdown().expect("nothing is in use");
         assert!(!directory.exists());
