@@ -24,6 +24,18 @@ fn ten_thousand_in_a_row_and_two_thousand_at_once_all_succeed() {
     settle(scene.dataplane.cli(), Duration::from_secs(20)).unwrap();
 }
 
+/// Each server's connections of before hold the ports that a pool begun anew would hand out first.
+#[test]
+fn a_local_address_deleted_and_added_again_keeps_clear_of_the_ports_in_use() {
+    let scene = FullNat::start(Settings::default()).unwrap();
+    let (cli, lip) = (scene.dataplane.cli(), "-z 192.168.100.200 -t 10.0.0.100:80 -F dpdk0");
+    check(&http::sequential(&scene.lab.client, scene.service(), 200).unwrap(), 200);
+    cli.run(&format!("ipvsadm -Q {lip}")).unwrap();
+    cli.run(&format!("ipvsadm -P {lip}")).unwrap();
+    check(&http::sequential(&scene.lab.client, scene.service(), 200).unwrap(), 200);
+    settle(cli, Duration::from_secs(60)).unwrap();
+}
+
 #[test]
 fn every_packet_on_both_sides_is_well_formed() {
     let scene = FullNat::start(Settings { short_timeouts: true }).unwrap();

@@ -111,9 +111,8 @@ impl State {
     }
 
     fn follow_pool(&mut self, before: &Desired, address: IpAddr, device: &str) {
-        let pool = self.desired.pool_of(address, device);
-        if let Some(slot) = pool
-            && before.pool_of(address, device) != pool
+        if let Some(slot) = self.desired.pool_of(address, device)
+            && !before.pool_slots.has_issued(slot)
         {
             self.crew.post_all(|| Mail::AddPorts(slot.index, Box::new(PortPool::new())));
         }
@@ -235,7 +234,7 @@ impl State {
         for slot in desired.pool_slots.draining().collect::<Vec<_>>() {
             if crew.all_zero(|counters| counters.local(slot.index).ports_in_use.get()) {
                 crew.post_all(|| Mail::RemovePorts(slot.index));
-                desired.pool_slots.release(slot.index);
+                desired.release_pool(slot);
             }
         }
     }

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use rpds::RedBlackTreeSetSync;
 
 use super::refuse::{check_host, full, invalid, refuse};
-use super::{AddressKey, Desired};
+use super::{AddressKey, Desired, SlotId};
 
 /// The most addresses that can be objects.
 const MAX_ADDRESSES: usize = 65_536;
@@ -99,23 +99,44 @@ impl Desired {
         self.settle_pool(key)
     }
 
-    /// Gives an address the pool of ports it should have, or takes it away.
+    /// Frees the slot of a draining pool: no connection holds a port of it any more.
+    pub fn release_pool(&mut self, slot: SlotId) {
+        let address = self.draining_pools.iter().find(|(_, draining)| **draining == slot).map(|(address, _)| *address);
+        if let Some(address) = address {
+            self.draining_pools.remove_mut(&address);
+        }
+        self.pool_slots.release(slot.index);
+    }
+
+    /// Gives an address the pool of ports it should have, or takes it away. An address that comes back while
+    /// connections hold ports of its former pool gets that one: another would hand the same ports out again, and replies
+    /// would reach the wrong client.
     fn settle_pool(&mut self, key: &AddressKey) -> Result<(), Refusal> {
         let wanted = self.implied.contains_key(key) || self.addresses.get(key).is_some_and(|entry| entry.object.sapool);
         match (wanted, self.pools.get(key).copied()) {
             (true, None) => {
-                let slot = self.pool_slots.allocate().ok_or_else(|| {
-                    full("address with a pool of ports", &self.pool_slots, "dataplane.local_addresses")
-                })?;
+                let slot = self.begin_pool(key.0)?;
                 self.pools.insert_mut(key.clone(), slot);
             }
             (false, Some(slot)) => {
                 self.pool_slots.retire(slot);
+                self.draining_pools.insert_mut(key.0, slot);
                 self.pools.remove_mut(key);
             }
             _ => {}
         }
         Ok(())
+    }
+
+    fn begin_pool(&mut self, address: IpAddr) -> Result<SlotId, Refusal> {
+        if let Some(slot) = self.draining_pools.get(&address).copied() {
+            self.draining_pools.remove_mut(&address);
+            self.pool_slots.revive(slot);
+            return Ok(slot);
+        }
+        self.pool_slots
+            .allocate()
+            .ok_or_else(|| full("address with a pool of ports", &self.pool_slots, "dataplane.local_addresses"))
     }
 
     fn check_address(&self, address: &Address) -> Result<(), Refusal> {

@@ -90,6 +90,8 @@ pub struct Desired {
     implied: RedBlackTreeMapSync<AddressKey, Implied>,
     /// The port pools of both.
     pools: RedBlackTreeMapSync<AddressKey, SlotId>,
+    /// The draining pools by address: connections still hold ports of them.
+    draining_pools: RedBlackTreeMapSync<IpAddr, SlotId>,
     routes: Table<RouteKey, Route>,
     neighbours: Table<NeighbourKey, Neighbour>,
     services: Table<ServiceKey, Service, SlotId>,
@@ -115,6 +117,7 @@ impl Desired {
             addresses: Table::new(),
             implied: RedBlackTreeMapSync::new_sync(),
             pools: RedBlackTreeMapSync::new_sync(),
+            draining_pools: RedBlackTreeMapSync::new_sync(),
             routes: Table::new(),
             neighbours: Table::new(),
             services: Table::new(),

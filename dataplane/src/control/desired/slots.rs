@@ -1,5 +1,6 @@
 //! Small integers for objects that workers keep state about. An index is reused only after it was released, which
-//! control does once no worker refers to it any more, and then with another generation.
+//! control does once no worker refers to it any more, and then with another generation. An object that comes back
+//! before that can have its slot back.
 
 use rpds::{QueueSync, RedBlackTreeSetSync, VectorSync};
 
@@ -58,6 +59,16 @@ impl Slots {
         self.draining.insert_mut(slot.index);
     }
 
+    /// Whether a slot was handed out, and its index not handed out again since.
+    pub fn has_issued(&self, slot: SlotId) -> bool {
+        self.generations.get(slot.index as usize) == Some(&slot.generation)
+    }
+
+    /// Makes a draining slot live again, for the object that had it.
+    pub fn revive(&mut self, slot: SlotId) {
+        self.draining.remove_mut(&slot.index);
+    }
+
     /// Frees a draining index: nobody refers to it any more. Returns whether it was draining.
     pub fn release(&mut self, index: u32) -> bool {
         let was_draining = self.draining.remove_mut(&index);
@@ -88,6 +99,7 @@ mod tests {
     enum Step {
         Allocate,
         Retire(usize),
+        Revive(u32),
         Release(u32),
     }
 
@@ -95,6 +107,7 @@ mod tests {
         prop_oneof![
             3 => Just(Step::Allocate),
             2 => any::<usize>().prop_map(Step::Retire),
+            1 => (0u32..8).prop_map(Step::Revive),
             2 => (0u32..8).prop_map(Step::Release),
         ]
     }
@@ -115,6 +128,7 @@ mod tests {
                         Some(slot) => {
                             prop_assert!(slot.index < CAPACITY && slot.generation > 0);
                             prop_assert!(seen.insert(slot), "handed out twice: {slot:?}");
+                            prop_assert!(slots.has_issued(slot));
                             prop_assert!(live.iter().all(|other| other.index != slot.index));
                             prop_assert!(!draining.contains_key(&slot.index));
                             live.push(slot);
@@ -127,11 +141,20 @@ mod tests {
                         draining.insert(slot.index, slot);
                     }
                     Step::Retire(_) => {}
+                    Step::Revive(index) => {
+                        if let Some(slot) = draining.remove(&index) {
+                            slots.revive(slot);
+                            live.push(slot);
+                        }
+                    }
                     Step::Release(index) => {
                         prop_assert_eq!(slots.release(index), draining.remove(&index).is_some());
                     }
                 }
                 prop_assert!(slots.draining().eq(draining.values().copied()));
+                prop_assert!(live.iter().chain(draining.values()).all(|slot| slots.has_issued(*slot)));
+                let next = |slot: &SlotId| SlotId { generation: slot.generation + 1, ..*slot };
+                prop_assert!(!live.iter().map(next).any(|slot| slots.has_issued(slot)));
             }
         }
     }

@@ -115,6 +115,23 @@ fn services_shared_by_a_local_address_keep_its_address_and_pool() {
 }
 
 #[test]
+fn an_address_that_comes_back_while_its_ports_are_held_has_its_pool_back() {
+    let mut desired = tutorial();
+    let (lip, elsewhere) = (local(VIP, "192.168.100.200", "dpdk0"), local(VIP, "192.168.100.200", "dpdk1"));
+    let pool = desired.addresses(Some("dpdk0"))[0].pool.unwrap();
+    desired.apply(Owner::Operator, &[delete(&lip)]).unwrap();
+    assert!(desired.pool_slots.draining().eq([pool]));
+    add(&mut desired, Owner::Operator, &[elsewhere.clone()]);
+    assert_eq!(desired.pool_of("192.168.100.200".parse().unwrap(), "dpdk1"), Some(pool));
+    assert_eq!(desired.pool_slots.draining().count(), 0);
+
+    desired.apply(Owner::Operator, &[delete(&elsewhere)]).unwrap();
+    desired.release_pool(pool);
+    add(&mut desired, Owner::Operator, &[lip]);
+    assert_ne!(desired.addresses(Some("dpdk0"))[0].pool, Some(pool), "nothing of the former use is left");
+}
+
+#[test]
 fn deleting_a_service_deletes_what_depends_on_it() {
     let mut desired = tutorial();
     let effective = desired.apply(Owner::Operator, &[delete(&service(VIP, Scheduler::Rr))]).unwrap();
