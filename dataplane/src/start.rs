@@ -1,11 +1,12 @@
 //! Bringing the dataplane up, in the order in which its parts need each other, and down again.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread::Thread;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use api::Owner;
 use api::config::{self, Config, Hugepages};
 use dpdk::{Device, Eal, EalConfig, Lcore as EalLcore, LcoreHandle, LogLevel, MemoryMode, Memzone};
@@ -44,6 +45,7 @@ impl Workers {
 /// # Errors
 /// When EAL refuses, or hugepages are required and there are not enough.
 pub fn start_eal(config: &config::Dataplane, instance: &str, extra: &[String]) -> Result<Eal> {
+    check_cpus(config)?;
     let wanted = config.memory_mib;
     let memory = match config.hugepages {
         Hugepages::Never => MemoryMode::NoHuge,
@@ -68,6 +70,16 @@ pub fn start_eal(config: &config::Dataplane, instance: &str, extra: &[String]) -
         MemoryMode::NoHuge => warn!("packet memory: {wanted} MiB of ordinary pages, which costs speed"),
     }
     Ok(Eal::start(&EalConfig { arguments, log_level: LogLevel::Warning })?)
+}
+
+/// DPDK answers a CPU that is not there with all of its usage text.
+fn check_cpus(config: &config::Dataplane) -> Result<()> {
+    let workers = config.worker_cpus.iter().map(|cpu| ("worker_cpus", cpu));
+    for (key, cpu) in std::iter::once(("control_cpu", &config.control_cpu)).chain(workers) {
+        let there = Path::new(&format!("/sys/devices/system/cpu/cpu{cpu}/topology")).exists();
+        ensure!(there, "{key} names CPU {cpu}, which this machine does not have or has offline; lscpu lists its CPUs");
+    }
+    Ok(())
 }
 
 /// Starts the workers on their lcores and puts control's state together.
@@ -151,7 +163,7 @@ fn secrets() -> Result<Secrets> {
 ///
 /// # Errors
 /// With the line of the first that cannot be made.
-pub async fn configure(state: &mut State, config: &Config, path: &std::path::Path) -> Result<()> {
+pub async fn configure(state: &mut State, config: &Config, path: &Path) -> Result<()> {
     for placed in &config.dataplane.objects {
         let change = api::Change::Add(placed.object.clone());
         state.apply(Owner::Config, &[change]).await.with_context(|| format!("{}:{}", path.display(), placed.line))?;

@@ -64,7 +64,7 @@ impl Checker<'_> {
         cpus: usize,
     ) -> Result<Vec<u16>, ConfigError> {
         let Some(workers) = workers else {
-            return Ok(vec![if cpus > 1 { 1 } else { 0 }]);
+            return Ok(vec![(0..cpus as u16).find(|cpu| *cpu != control_cpu).unwrap_or(control_cpu)]);
         };
         let span = workers.span();
         let mut list = Vec::new();

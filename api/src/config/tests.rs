@@ -36,6 +36,13 @@ fn an_empty_file_is_all_defaults() {
 }
 
 #[test]
+fn the_worker_runs_beside_control_unless_told_where() {
+    let text = "[dataplane]\ncontrol_cpu = 1\n";
+    let config = check::check(error::Source { text, path: Path::new("x.toml") }, 2).unwrap();
+    assert_eq!((config.dataplane.control_cpu, config.dataplane.worker_cpus), (1, vec![0]));
+}
+
+#[test]
 fn one_cpu_is_shared_by_control_and_worker() {
     let config = check::check(error::Source { text: "", path: Path::new("x.toml") }, 1).unwrap();
     assert_eq!(config.dataplane.worker_cpus, [0]);
