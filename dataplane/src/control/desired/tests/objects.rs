@@ -121,7 +121,7 @@ fn an_address_that_comes_back_while_its_ports_are_held_has_its_pool_back() {
     let pool = desired.addresses(Some("dpdk0"))[0].pool.unwrap();
     desired.apply(Owner::Operator, &[delete(&lip)]).unwrap();
     assert!(desired.pool_slots.draining().eq([pool]));
-    add(&mut desired, Owner::Operator, &[elsewhere.clone()]);
+    add(&mut desired, Owner::Operator, std::slice::from_ref(&elsewhere));
     assert_eq!(desired.pool_of("192.168.100.200".parse().unwrap(), "dpdk1"), Some(pool));
     assert_eq!(desired.pool_slots.draining().count(), 0);
 
