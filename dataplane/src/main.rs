@@ -58,6 +58,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
     runtime.block_on(async {
+        let stop = told_to_stop()?;
         // First of all, so that a second start touches nothing of the first.
         let listener = Listener::bind(&config.ipc.socket(&arguments.instance), &arguments.instance)?;
         let access = Access::resolve(&config.ipc);
@@ -65,7 +66,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         let ports = Ports::start(&eal, &config.dataplane)?;
         let (mut state, workers) = start::start_workers(&eal, &config.dataplane, ports)?;
         let outcome = match start::configure(&mut state, &config, &path).await {
-            Ok(()) => control(state, listener, access, &arguments.instance).await,
+            Ok(()) => control(state, listener, access, &arguments.instance, stop).await,
             Err(error) => {
                 drop(state);
                 Err(error)
@@ -77,10 +78,26 @@ fn run(arguments: &Arguments) -> Result<()> {
     })
 }
 
-/// Serves until told to stop.
-async fn control(state: State, listener: Listener, access: Access, instance: &str) -> Result<()> {
+/// Waits to be told to stop, by a signal from now on: one that comes while the dataplane starts is not lost.
+fn told_to_stop() -> Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => info!("told to stop"),
+            _ = interrupt.recv() => info!("interrupted"),
+        }
+    })
+}
+
+/// Serves until told to stop.
+async fn control(
+    state: State,
+    listener: Listener,
+    access: Access,
+    instance: &str,
+    stop: impl Future<Output = ()>,
+) -> Result<()> {
     let (actor, ended) = Control::spawn(None, Control, state).await.context("control did not start")?;
     let boot_id = BootId(u128::from(getrandom::u64()?) << 64 | u128::from(getrandom::u64()?));
     let identity = Identity { software: env!("CARGO_PKG_VERSION").into(), instance: instance.into(), boot_id };
@@ -88,10 +105,7 @@ async fn control(state: State, listener: Listener, access: Access, instance: &st
     let server = tokio::spawn(serve(listener, access, actor.clone(), identity, shutdown.clone()));
     info!(instance, %boot_id, "ready");
     notify(&[sd_notify::NotifyState::Ready]);
-    tokio::select! {
-        _ = terminate.recv() => info!("told to stop"),
-        _ = interrupt.recv() => info!("interrupted"),
-    }
+    stop.await;
     notify(&[sd_notify::NotifyState::Stopping]);
     shutdown.cancel();
     server.await.context("the IPC server failed")?;

@@ -64,6 +64,8 @@ pub fn start_eal(config: &config::Dataplane, instance: &str, extra: &[String]) -
     let lcores: Vec<String> = lcores.map(|(lcore, cpu)| format!("{lcore}@{cpu}")).collect();
     arguments.extend(["--lcores".into(), lcores.join(",")]);
     arguments.extend(["--main-lcore".into(), CONTROL_LCORE.to_string()]);
+    // Its socket would be another way in, and what keeps EAL's run-time directory from being removed.
+    arguments.push("--no-telemetry".into());
     arguments.extend(extra.iter().cloned());
     match memory {
         MemoryMode::Hugepages => info!("packet memory: {wanted} MiB of hugepages"),

@@ -72,6 +72,8 @@ impl Dataplane {
         fs::write(&file, configuration(&socket(lab), settings)).attempt(|| format!("write {}", file.display()))?;
         let mut command = lab.sluice.command(binary("sluice-dataplane")?);
         command.arg("--config").arg(file).arg("--instance").arg(instance(lab));
+        // What DPDK leaves behind when it is killed goes with the lab.
+        command.env("RUNTIME_DIRECTORY", lab.directory());
         Ok(command)
     }
 

@@ -27,9 +27,22 @@ fn sigterm_ends_it_cleanly_under_traffic() {
     let status = scene.dataplane.end(Signal::SIGTERM).unwrap();
     assert_eq!(status.code(), Some(0), "{}", scene.dataplane.log());
     assert!(!scene.dataplane.cli().socket().exists());
+    assert_eq!(fs::read_dir(scene.lab.directory().join("dpdk")).unwrap().count(), 0, "DPDK left files behind");
     assert!(!scene.dataplane.log().contains("panicked"), "{}", scene.dataplane.log());
     drop(scene);
     requests.stop().unwrap();
+}
+
+#[test]
+fn sigterm_ends_it_cleanly_while_it_starts() {
+    let lab = Lab::new(0).unwrap();
+    let mut command = Dataplane::command(&lab, Settings::default()).unwrap();
+    let mut process = Process::start("starting", &mut command, lab.directory()).unwrap();
+    let starts = |process: &Process| Ok(process.log().contains("packet memory").then_some(()));
+    process.until("it to start DPDK", Duration::from_secs(10), starts).unwrap();
+    process.signal(Signal::SIGTERM).unwrap();
+    let status = process.wait(Duration::from_secs(30)).unwrap();
+    assert_eq!(status.code(), Some(0), "{}", process.log());
 }
 
 #[test]
