@@ -88,6 +88,10 @@ pub struct Counters {
     pub received: Counter,
     /// Packets made by the worker.
     pub originated: Counter,
+    /// Packets handed over to other workers.
+    pub redirected_out: Counter,
+    /// Packets handed over by other workers.
+    pub redirected_in: Counter,
     /// Packets accepted by ports.
     pub transmitted: Counter,
     /// Packets whose purpose ended here.
@@ -114,6 +118,8 @@ impl Counters {
             slots,
             received: Counter::default(),
             originated: Counter::default(),
+            redirected_out: Counter::default(),
+            redirected_in: Counter::default(),
             transmitted: Counter::default(),
             consumed: Counter::default(),
             held: Counter::default(),

@@ -79,6 +79,8 @@ counted! {
         NeighbourUnreachable => "neighbour_unreachable",
         /// Longer than the MTU of the way on.
         ExceedsMtu => "exceeds_mtu",
+        /// The worker that owns the flow is too far behind to take the packet.
+        RedirectRingFull => "redirect_ring_full",
         /// The port refused the packet: its queue is full or its link down.
         TransmitRefused => "transmit_refused",
     }

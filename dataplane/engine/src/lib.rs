@@ -14,6 +14,7 @@ pub mod port;
 mod prefetch;
 mod scheduler;
 pub mod snapshot;
+pub mod steering;
 mod time;
 mod worker;
 

@@ -1,12 +1,19 @@
 //! Where the engine's packets and notes go.
 
-use crate::id::InterfaceId;
+use crate::id::{InterfaceId, WorkerId};
 use crate::neighbour::Note;
 
 /// What a worker pushes its results into.
 pub trait Output<B> {
     /// Sends a frame by an interface.
     fn transmit(&mut self, interface: InterfaceId, packet: B);
+
+    /// Hands a received frame over to the worker that owns its flow; gives it back when that worker is too far behind
+    /// to take it.
+    ///
+    /// # Errors
+    /// The frame.
+    fn redirect(&mut self, owner: WorkerId, packet: B) -> Result<(), B>;
 
     /// Tells control something. Says false when control is too far behind to take it.
     fn note(&mut self, note: Note) -> bool;

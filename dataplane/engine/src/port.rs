@@ -1,11 +1,18 @@
 //! Source ports of a local address, as one worker hands them out.
 //!
 //! A port may serve several servers at once, since the server's endpoint is part of the flow's key. As in DPVS, remote
-//! endpoints fall into 16 buckets by hash, each with every port from 1025 to 65535 once. A bucket is a bitmap under a
-//! summary of its full words, and ports are handed out in rising order from where the last one was, so that a port
-//! rests as long as possible before it is used again.
+//! endpoints fall into 16 buckets by hash, each with every port from 1025 to 65535 once. A bucket is a bitmap over the
+//! ports in the order of their classes (see [`Steering`]), so the ports by which replies reach this worker are runs of
+//! neighbouring bits. Classes take turns, and within a class ports are handed out in rising order from where the last
+//! one was: a port rests long before it is used again.
 
 use std::net::Ipv4Addr;
+
+use net::ipv4;
+
+use crate::flow::FlowKey;
+use crate::id::WorkerId;
+use crate::steering::{Steering, TABLE_LEN};
 
 /// The first port handed out.
 pub const FIRST: u16 = 1025;
@@ -16,23 +23,22 @@ pub const PER_BUCKET: usize = 65536 - FIRST as usize;
 /// Buckets of remote endpoints.
 pub const BUCKETS: usize = 16;
 
-const WORDS: usize = 1024;
-const SUMMARY: usize = WORDS / 64;
+const WORDS: usize = PER_BUCKET.div_ceil(64);
 
-/// A bit per port, set while the port is in use; ports below [`FIRST`] always are.
+/// A bit per port, set while the port is in use.
 #[derive(Debug)]
-struct Bitmap {
+struct Bucket {
     used: [u64; WORDS],
-    /// A bit per word of `used`, set while the word has no clear bit.
-    full: [u64; SUMMARY],
-    /// Where to look next.
-    next: u16,
+    /// Where each class goes on.
+    next: [u16; TABLE_LEN],
+    /// Which class's turn it is.
+    turn: u16,
 }
 
 /// The ports of one local address.
 #[derive(Debug)]
 pub struct PortPool {
-    buckets: Box<[Bitmap]>,
+    buckets: Box<[Bucket]>,
 }
 
 /// The bucket of a remote endpoint.
@@ -44,18 +50,38 @@ fn bucket_of(remote: (Ipv4Addr, u16)) -> usize {
 impl PortPool {
     /// A pool with every port free.
     pub fn new() -> Self {
-        PortPool { buckets: (0..BUCKETS).map(|_| Bitmap::new()).collect() }
+        let bucket = || Bucket { used: [0; WORDS], next: [0; TABLE_LEN], turn: 0 };
+        PortPool { buckets: (0..BUCKETS).map(|_| bucket()).collect() }
     }
 
-    /// Hands out a port towards `remote`, or nothing when all are in use.
-    pub fn allocate(&mut self, remote: (Ipv4Addr, u16)) -> Option<u16> {
-        self.buckets.get_mut(bucket_of(remote))?.allocate()
+    /// Hands out a port of `local` towards `remote` by which replies reach `worker`, or nothing when all are in use.
+    pub fn allocate(
+        &mut self,
+        steering: &Steering,
+        worker: WorkerId,
+        local: Ipv4Addr,
+        remote: (Ipv4Addr, u16),
+    ) -> Option<u16> {
+        let bucket = self.buckets.get_mut(bucket_of(remote))?;
+        let reply = FlowKey {
+            source: remote.0,
+            destination: local,
+            source_port: remote.1,
+            destination_port: 0,
+            protocol: ipv4::TCP,
+        };
+        let turn = usize::from(bucket.turn);
+        bucket.turn = bucket.turn.wrapping_add(1);
+        let position = steering.classes(&reply, worker, turn).find_map(|class| bucket.take(steering, class))?;
+        steering.port_at(position)
     }
 
-    /// Takes back a port. A port that was not handed out is left as it is.
-    pub fn release(&mut self, remote: (Ipv4Addr, u16), port: u16) {
-        if let Some(bitmap) = self.buckets.get_mut(bucket_of(remote)) {
-            bitmap.release(port);
+    /// Takes back a port.
+    pub fn release(&mut self, steering: &Steering, remote: (Ipv4Addr, u16), port: u16) {
+        if let (Some(bucket), Some(position)) =
+            (self.buckets.get_mut(bucket_of(remote)), steering.position_of(port))
+        {
+            bucket.used[position / 64] &= !(1 << (position % 64));
         }
     }
 }
@@ -66,56 +92,24 @@ impl Default for PortPool {
     }
 }
 
-impl Bitmap {
-    fn new() -> Self {
-        let mut bitmap = Bitmap { used: [0; WORDS], full: [0; SUMMARY], next: FIRST };
-        for port in 0..FIRST {
-            bitmap.mark(usize::from(port));
-        }
-        bitmap
+impl Bucket {
+    /// Takes the first free position of a class, from where the last one was taken.
+    fn take(&mut self, steering: &Steering, class: usize) -> Option<usize> {
+        let range = steering.positions(class);
+        let middle = (range.start + usize::from(self.next[class])).min(range.end);
+        let position = self.first_free(middle, range.end).or_else(|| self.first_free(range.start, middle))?;
+        self.used[position / 64] |= 1 << (position % 64);
+        self.next[class] = (position + 1 - range.start) as u16;
+        Some(position)
     }
 
-    fn mark(&mut self, port: usize) {
-        let word = &mut self.used[port / 64 % WORDS];
-        *word |= 1 << (port % 64);
-        if *word == u64::MAX {
-            self.full[port / 4096 % SUMMARY] |= 1 << (port / 64 % 64);
-        }
-    }
-
-    fn allocate(&mut self) -> Option<u16> {
-        let start = usize::from(self.next);
-        let port = self.first_free(start).or_else(|| self.first_free(0))?;
-        self.mark(usize::from(port));
-        self.next = port.wrapping_add(1);
-        Some(port)
-    }
-
-    /// The first free port at or after `start`: in its word, else in the first word after it that is not full.
-    fn first_free(&self, start: usize) -> Option<u16> {
-        let word = start / 64;
-        let free = !self.used[word % WORDS] & (u64::MAX << (start % 64));
-        if free != 0 {
-            return u16::try_from(word * 64 + free.trailing_zeros() as usize).ok();
-        }
-        let after = word + 1;
-        (after / 64..SUMMARY).find_map(|group| {
-            let from = if group == after / 64 { after % 64 } else { 0 };
-            let room = !self.full[group] & (u64::MAX << from);
-            (room != 0).then(|| {
-                let word = group * 64 + room.trailing_zeros() as usize;
-                let free = !self.used[word % WORDS];
-                u16::try_from(word * 64 + free.trailing_zeros() as usize).ok()
-            })?
+    fn first_free(&self, start: usize, end: usize) -> Option<usize> {
+        (start / 64..end.div_ceil(64)).find_map(|word| {
+            let from = if word == start / 64 { start % 64 } else { 0 };
+            let free = !self.used[word] & (u64::MAX << from);
+            let position = word * 64 + free.trailing_zeros() as usize;
+            (free != 0 && position < end).then_some(position)
         })
-    }
-
-    fn release(&mut self, port: u16) {
-        let port = usize::from(port);
-        if port >= usize::from(FIRST) {
-            self.used[port / 64 % WORDS] &= !(1 << (port % 64));
-            self.full[port / 4096 % SUMMARY] &= !(1 << (port / 64 % 64));
-        }
     }
 }
 
@@ -126,33 +120,62 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::steering::KEY_LEN;
 
+    const LOCAL: Ipv4Addr = Ipv4Addr::new(192, 168, 100, 200);
     const SERVER: (Ipv4Addr, u16) = (Ipv4Addr::new(192, 168, 100, 2), 80);
 
+    fn steering(workers: u16) -> Steering {
+        let key = |seed: u8| std::array::from_fn::<u8, KEY_LEN, _>(|n| (n as u8).wrapping_mul(167).wrapping_add(seed));
+        (0..=u8::MAX).find_map(|seed| Steering::new(key(seed), workers)).unwrap()
+    }
+
+    fn take(pool: &mut PortPool, steering: &Steering, worker: u16) -> Option<u16> {
+        pool.allocate(steering, WorkerId(worker), LOCAL, SERVER)
+    }
+
+    fn reply(port: u16) -> FlowKey {
+        FlowKey { source: SERVER.0, destination: LOCAL, source_port: 80, destination_port: port, protocol: 6 }
+    }
+
     #[test]
-    fn every_port_is_handed_out_once_and_then_none() {
+    fn the_workers_hand_out_every_port_once_and_replies_come_back() {
+        for workers in [1, 2, 3, 7, 8, 16] {
+            let steering = steering(workers);
+            let mut all = BTreeSet::new();
+            for worker in 0..workers {
+                let mut pool = PortPool::new();
+                while let Some(port) = take(&mut pool, &steering, worker) {
+                    assert_eq!(steering.owner(&reply(port)), WorkerId(worker));
+                    assert!(all.insert(port), "port {port} was handed out twice");
+                }
+            }
+            assert_eq!((all.len(), all.first()), (PER_BUCKET, Some(&FIRST)), "{workers} workers");
+        }
+    }
+
+    #[test]
+    fn a_port_given_back_can_be_had_again_and_other_remotes_have_their_own() {
+        let steering = steering(1);
         let mut pool = PortPool::new();
-        let ports: BTreeSet<u16> = std::iter::from_fn(|| pool.allocate(SERVER)).collect();
-        assert_eq!(ports.len(), PER_BUCKET);
-        assert_eq!((ports.first(), ports.last()), (Some(&FIRST), Some(&u16::MAX)));
-        pool.release(SERVER, 40000);
-        assert_eq!(pool.allocate(SERVER), Some(40000));
-        assert_eq!(pool.allocate(SERVER), None);
+        while take(&mut pool, &steering, 0).is_some() {}
+        pool.release(&steering, SERVER, 40000);
+        assert_eq!(take(&mut pool, &steering, 0), Some(40000));
+        assert_eq!(take(&mut pool, &steering, 0), None);
         let elsewhere = (1..=u16::MAX).map(|port| (SERVER.0, port)).find(|&s| bucket_of(s) != bucket_of(SERVER));
-        assert_eq!(pool.allocate(elsewhere.unwrap()), Some(FIRST));
+        assert!(pool.allocate(&steering, WorkerId(0), LOCAL, elsewhere.unwrap()).is_some());
     }
 
     #[test]
     fn a_port_rests_before_it_is_used_again() {
+        let steering = steering(2);
         let mut pool = PortPool::new();
-        let first = pool.allocate(SERVER).unwrap();
-        pool.release(SERVER, first);
-        for _ in 1..PER_BUCKET {
-            let port = pool.allocate(SERVER).unwrap();
-            assert_ne!(port, first);
-            pool.release(SERVER, port);
+        let mut recent = BTreeSet::new();
+        for _ in 0..PER_BUCKET / 4 {
+            let port = take(&mut pool, &steering, 1).unwrap();
+            pool.release(&steering, SERVER, port);
+            assert!(recent.insert(port), "port {port} came back soon");
         }
-        assert_eq!(pool.allocate(SERVER), Some(first));
     }
 
     #[test]
@@ -167,16 +190,17 @@ mod tests {
     proptest! {
         #[test]
         fn agrees_with_a_set(steps in prop::collection::vec((any::<bool>(), any::<prop::sample::Index>()), 1..500)) {
+            let steering = steering(2);
             let mut pool = PortPool::new();
             let mut held = Vec::new();
             for (allocate, pick) in steps {
                 if allocate || held.is_empty() {
-                    let port = pool.allocate(SERVER).unwrap();
+                    let port = take(&mut pool, &steering, 0).unwrap();
                     prop_assert!(!held.contains(&port));
                     held.push(port);
                 } else {
                     let port = held.swap_remove(pick.index(held.len()));
-                    pool.release(SERVER, port);
+                    pool.release(&steering, SERVER, port);
                 }
             }
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use arrayvec::ArrayVec;
 use engine::neighbour::Note;
-use engine::{BURST, InterfaceId, Output};
+use engine::{BURST, InterfaceId, Output, WorkerId};
 use net::tcp::Flags;
 use net::{Buffer, HeapBuffer, Meta, Pool, build};
 use support::*;
@@ -54,6 +54,10 @@ impl Output<HeapBuffer> for Sink {
     fn transmit(&mut self, _: InterfaceId, packet: HeapBuffer) {
         self.sent += 1;
         drop(packet);
+    }
+
+    fn redirect(&mut self, _: WorkerId, packet: HeapBuffer) -> Result<(), HeapBuffer> {
+        Err(packet)
     }
 
     fn note(&mut self, _: Note) -> bool {

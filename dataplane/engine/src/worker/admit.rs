@@ -38,7 +38,7 @@ impl<B: Buffer> Worker<'_, B> {
             Ok(number) => number,
             Err(NoRoom::Entries | NoRoom::Buckets) => {
                 if let Some(Some(pool)) = self.pools.get_mut(local.local_slot as usize) {
-                    pool.release(endpoints.server, port);
+                    pool.release(&self.steering, endpoints.server, port);
                 }
                 return Err(DropReason::ConnectionTableFull);
             }
@@ -71,7 +71,7 @@ impl<B: Buffer> Worker<'_, B> {
         let start = self.flows.hash(&segment.key) as usize % count;
         for local in service.locals.iter().cycle().skip(start).take(count.min(LOCALS_TRIED)) {
             let Some(Some(pool)) = self.pools.get_mut(local.local_slot as usize) else { continue };
-            match pool.allocate((server.address, server.port)) {
+            match pool.allocate(&self.steering, self.id, local.address, (server.address, server.port)) {
                 Some(port) => return Ok((*local, port)),
                 None => self.counters.local(local.local_slot).missed.add(1),
             }

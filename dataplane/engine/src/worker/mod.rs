@@ -24,6 +24,7 @@ use crate::parse::{self, Parsed};
 use crate::port::PortPool;
 use crate::scheduler::Cursor;
 use crate::snapshot::Snapshot;
+use crate::steering::Steering;
 use crate::time::{Tick, Time};
 
 pub use list::{FlowPage, FlowRow};
@@ -49,12 +50,20 @@ pub struct Secrets {
 /// A worker.
 pub struct Worker<'m, B> {
     id: WorkerId,
+    steering: Arc<Steering>,
     flows: FlowTable<'m>,
     neighbours: Neighbours<B>,
     pools: Box<[Option<Box<PortPool>>]>,
     cursors: Box<[Cursor]>,
     counters: Arc<Counters>,
     isn: IsnGenerator,
+}
+
+/// How a packet came to a worker: it is handed over once and no more.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Arrival {
+    Port,
+    Worker,
 }
 
 /// What every event comes with.
@@ -72,10 +81,10 @@ impl<'a, O> Context<'a, O> {
 }
 
 impl<'m, B: Buffer> Worker<'m, B> {
-    /// A worker with an empty flow table in `region` (see [`region_size`](crate::flow::region_size)), which counts in
+    /// One of the workers among which flows are shared out, with an empty flow table in `region` (see [`region_size`](crate::flow::region_size)), which counts in
     /// `counters`; `None` when the region does not fit `flows`.
     pub fn new(
-        id: WorkerId,
+        (id, steering): (WorkerId, Arc<Steering>),
         region: &'m mut [u8],
         flows: u32,
         counters: Arc<Counters>,
@@ -86,6 +95,7 @@ impl<'m, B: Buffer> Worker<'m, B> {
         let slots = counters.slots();
         Some(Worker {
             id,
+            steering,
             flows: FlowTable::new(region, flows, secrets.hash_key, now.tick())?,
             neighbours: Neighbours::new(limits, secrets.hash_key),
             pools: (0..slots.locals).map(|_| None).collect(),
@@ -114,10 +124,36 @@ impl<'m, B: Buffer> Worker<'m, B> {
         out: &mut O,
     ) {
         self.counters.count_received(packets.len());
+        self.take(snapshot, now, packets, Arrival::Port, out);
+    }
+
+    /// Takes a burst of packets that other workers handed over.
+    pub fn receive_redirected<O: Output<B>>(
+        &mut self,
+        snapshot: &Snapshot,
+        now: Time,
+        packets: &mut ArrayVec<B, BURST>,
+        out: &mut O,
+    ) {
+        self.counters.redirected_in.add(packets.len() as u64);
+        self.take(snapshot, now, packets, Arrival::Worker, out);
+    }
+
+    fn take<O: Output<B>>(
+        &mut self,
+        snapshot: &Snapshot,
+        now: Time,
+        packets: &mut ArrayVec<B, BURST>,
+        arrival: Arrival,
+        out: &mut O,
+    ) {
         let mut context = Context::new(snapshot, now, out);
         let mut burst: ArrayVec<(B, Parsed, u64), BURST> = ArrayVec::new();
         for mut packet in packets.drain(..) {
             match self.parse(snapshot, &mut packet) {
+                Ok((parsed, _)) if arrival == Arrival::Port && self.owner(&parsed) != self.id => {
+                    self.redirect(context.out, self.owner(&parsed), packet);
+                }
                 Ok((parsed, hash)) => burst.push((packet, parsed, hash)),
                 Err(reason) => self.discard(packet, reason),
             }
@@ -228,12 +264,28 @@ impl<'m, B: Buffer> Worker<'m, B> {
         let endpoints = flow.endpoints();
         let local = self.counters.local(flow.local_slot);
         if let Some(Some(pool)) = self.pools.get_mut(flow.local_slot as usize) {
-            pool.release(endpoints.server, endpoints.local.1);
+            pool.release(&self.steering, endpoints.server, endpoints.local.1);
         }
         local.ports_in_use.subtract(1);
         self.counters.binding(flow.binding_slot).subtract(1);
         self.counters.server(flow.server_slot).gauge(flow.state().is_active()).subtract(1);
         self.flows.remove_expired(number);
+    }
+
+    /// The worker a packet belongs to; what belongs to no flow is taken by whoever receives it.
+    #[inline]
+    fn owner(&self, parsed: &Parsed) -> WorkerId {
+        match parsed {
+            Parsed::Segment(segment) => self.steering.owner(&segment.key),
+            Parsed::Arp(_) | Parsed::Icmp(_) => self.id,
+        }
+    }
+
+    fn redirect<O: Output<B>>(&self, out: &mut O, owner: WorkerId, packet: B) {
+        match out.redirect(owner, packet) {
+            Ok(()) => self.counters.redirected_out.add(1),
+            Err(packet) => self.discard(packet, DropReason::RedirectRingFull),
+        }
     }
 
     fn discard(&self, packet: B, reason: DropReason) {

@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "a module of several test binaries, each of which uses its part")]
 
 pub mod decode;
+pub mod team;
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use engine::counters::{Counters, Slots};
 use engine::flow::{Region, region_size};
 use engine::neighbour::{Action, Limits, Note, Owner, Timers};
 use engine::port::PortPool;
+use engine::steering::{KEY_LEN, Steering};
 use engine::snapshot::{Interface, Local, Route, Routes, Server, Service, ServiceKey, Snapshot};
 use engine::{BURST, DropReason, FlowPage, FlowRow, InterfaceId, Output, Scheduler, Secrets, Time, Worker, WorkerId};
 use net::{HeapBuffer, HeapPool, MacAddr, Meta, build};
@@ -36,12 +38,24 @@ const SLOTS: Slots = Slots { servers: 8, locals: 4, bindings: 8, services: 4 };
 #[derive(Default)]
 pub struct Wire {
     pub frames: Vec<(InterfaceId, HeapBuffer)>,
-    notes: Vec<Note>,
+    pub redirected: Vec<(WorkerId, HeapBuffer)>,
+    pub notes: Vec<Note>,
+}
+
+/// Flows shared out among so many workers.
+pub fn steering(workers: u16) -> Arc<Steering> {
+    let key = |seed: u8| std::array::from_fn::<u8, KEY_LEN, _>(|n| (n as u8).wrapping_mul(167).wrapping_add(seed));
+    Arc::new((0..=u8::MAX).find_map(|seed| Steering::new(key(seed), workers)).expect("a usable key"))
 }
 
 impl Output<HeapBuffer> for Wire {
     fn transmit(&mut self, interface: InterfaceId, packet: HeapBuffer) {
         self.frames.push((interface, packet));
+    }
+
+    fn redirect(&mut self, owner: WorkerId, packet: HeapBuffer) -> Result<(), HeapBuffer> {
+        self.redirected.push((owner, packet));
+        Ok(())
     }
 
     fn note(&mut self, note: Note) -> bool {
@@ -76,7 +90,7 @@ impl World {
         let secrets = Secrets { hash_key: [1, 2, 3, 4], isn_key: [5, 6] };
         let limits = Limits { neighbours: 32, queue: 4, held: 8 };
         let counters = Arc::new(Counters::new(SLOTS));
-        let mut worker = Worker::new(WorkerId(0), region, size.flows, counters, limits, secrets, Time(0)).unwrap();
+        let mut worker = Worker::new((WorkerId(0), steering(1)), region, size.flows, counters, limits, secrets, Time(0)).unwrap();
         worker.add_ports(0, Box::new(PortPool::new()));
         World {
             worker,
