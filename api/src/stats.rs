@@ -18,6 +18,10 @@ pub struct Books {
     pub received: u64,
     /// Made by the dataplane (ARP requests and the like).
     pub originated: u64,
+    /// Handed over by other workers. Over all workers, as much as was handed over, but for packets on the way.
+    pub redirected_in: u64,
+    /// Handed over to the workers that own their flows.
+    pub redirected_out: u64,
     /// Accepted for sending by ports.
     pub transmitted: u64,
     /// Packets whose purpose ended here (ARP replies and the like).
@@ -36,8 +40,8 @@ impl Books {
 
     /// What came in less what went out; zero at quiescence.
     pub fn balance(&self) -> i128 {
-        let credit = i128::from(self.received) + i128::from(self.originated);
-        let debit = i128::from(self.transmitted) + i128::from(self.consumed);
+        let credit = i128::from(self.received) + i128::from(self.originated) + i128::from(self.redirected_in);
+        let debit = i128::from(self.transmitted) + i128::from(self.consumed) + i128::from(self.redirected_out);
         credit - debit - i128::from(self.dropped()) - i128::from(self.held)
     }
 
@@ -45,6 +49,8 @@ impl Books {
     pub fn add(&mut self, other: &Books) {
         self.received += other.received;
         self.originated += other.originated;
+        self.redirected_in += other.redirected_in;
+        self.redirected_out += other.redirected_out;
         self.transmitted += other.transmitted;
         self.consumed += other.consumed;
         self.held += other.held;

@@ -335,6 +335,8 @@ fn stats() -> Stats {
     let books = Books {
         received: 1000,
         originated: 2,
+        redirected_in: 4,
+        redirected_out: 4,
         transmitted: 990,
         consumed: 1,
         drops: vec![counter("no_route", 8)],

@@ -29,6 +29,7 @@ const FUNCTIONS: &[&str] = &[
     "rte_eth_dev_get_mtu",
     "rte_eth_dev_get_port_by_name",
     "rte_eth_dev_info_get",
+    "rte_eth_dev_rss_reta_update",
     "rte_eth_dev_set_link_down",
     "rte_eth_dev_set_link_up",
     "rte_eth_dev_set_mtu",
@@ -57,8 +58,15 @@ const FUNCTIONS: &[&str] = &[
     "sluice_.*",
 ];
 
-const CONSTANTS: &[&str] =
-    &["RTE_ETH_MQ_RX_RSS", "RTE_MAX_ETHPORTS", "RTE_MAX_LCORE", "RTE_PKTMBUF_HEADROOM", "SLUICE_.*", "WAIT"];
+const CONSTANTS: &[&str] = &[
+    "RTE_ETH_MQ_RX_RSS",
+    "RTE_ETH_RETA_GROUP_SIZE",
+    "RTE_MAX_ETHPORTS",
+    "RTE_MAX_LCORE",
+    "RTE_PKTMBUF_HEADROOM",
+    "SLUICE_.*",
+    "WAIT",
+];
 
 /// Types that are only ever pointed to; some change from one version of DPDK to the next.
 const OPAQUE: &[&str] = &["rte_device", "rte_mempool", "rte_memzone"];

@@ -63,8 +63,9 @@ fn run(arguments: &Arguments) -> Result<()> {
         let listener = Listener::bind(&config.ipc.socket(&arguments.instance), &arguments.instance)?;
         let access = Access::resolve(&config.ipc);
         let eal = start::start_eal(&config.dataplane, &arguments.instance, &arguments.eal)?;
-        let ports = Ports::start(&eal, &config.dataplane)?;
-        let (mut state, workers) = start::start_workers(&eal, &config.dataplane, ports)?;
+        let steering = start::steering(&config.dataplane)?;
+        let ports = Ports::start(&eal, &config.dataplane, &steering)?;
+        let (mut state, workers) = start::start_workers(&eal, &config.dataplane, ports, &steering)?;
         let outcome = match start::configure(&mut state, &config, &path).await {
             Ok(()) => control(state, listener, access, &arguments.instance, stop).await,
             Err(error) => {
@@ -73,7 +74,10 @@ fn run(arguments: &Arguments) -> Result<()> {
             }
         };
         workers.stop();
-        eal.shutdown().context("DPDK did not end cleanly")?;
+        // Some drivers keep buffers; the process takes everything with it as it ends.
+        if let Err(error) = eal.shutdown() {
+            warn!(%error, "DPDK did not end cleanly");
+        }
         outcome
     })
 }

@@ -3,9 +3,11 @@
 use anyhow::{Context, Result, ensure};
 use api::config::{self, PortDevice};
 use api::row::{LinkCounters, LinkRow};
-use dpdk::{Device, Eal, Link, Pool, Port, PortConfig};
+use dpdk::{Device, Eal, Link, Pool, Port, PortConfig, Spread};
 use engine::InterfaceId;
 use engine::snapshot::Interface;
+use engine::steering::Steering;
+use tracing::info;
 
 use crate::worker::Queues;
 
@@ -40,15 +42,14 @@ impl Ports {
     ///
     /// # Errors
     /// When a device is not there or cannot do what is configured.
-    pub fn start(eal: &Eal, config: &config::Dataplane) -> Result<Ports> {
+    pub fn start(eal: &Eal, config: &config::Dataplane, steering: &Steering) -> Result<Ports> {
         let mtu = config.ports.iter().map(|port| port.mtu).max().unwrap_or(0);
         let data_room = DATA_ROOM.max(mtu + ETHERNET_OVERHEAD);
         let pool = Pool::new(eal, POOL_NAME, config.mbufs, CACHE, data_room, None)
             .context("cannot reserve packet buffers; raise memory or lower mbufs in the configuration")?;
-        let workers = config.worker_cpus.len() as u16;
         let mut ports = Vec::new();
         for port in &config.ports {
-            let started = open(eal, &pool, port, workers)
+            let started = open(eal, &pool, port, steering)
                 .with_context(|| format!("cannot start port {} ({})", port.name, device_name(&port.device)))?;
             ports.push(started);
         }
@@ -159,13 +160,16 @@ pub fn device_name(device: &PortDevice) -> &str {
     }
 }
 
-fn open(eal: &Eal, pool: &Pool, port: &config::Port, workers: u16) -> Result<Named> {
+fn open(eal: &Eal, pool: &Pool, port: &config::Port, steering: &Steering) -> Result<Named> {
+    let workers = steering.workers() as u16;
     let device = Device::parse(device_name(&port.device))?;
     let tx_queues = port.tx_queues.unwrap_or(workers);
     ensure!(tx_queues >= workers, "tx_queues is {tx_queues}, but each of the {workers} workers needs one");
     let rx_queues = port.rx_queues.unwrap_or(workers);
+    let queues = steering.table().iter().map(|worker| worker.0).collect();
     let config = PortConfig {
         rx_queues,
+        spread: (rx_queues == workers).then(|| Spread { key: steering.key().to_vec(), queues }),
         tx_queues,
         rx_descriptors: port.rx_descriptors,
         tx_descriptors: port.tx_descriptors,
@@ -174,5 +178,9 @@ fn open(eal: &Eal, pool: &Pool, port: &config::Port, workers: u16) -> Result<Nam
         pool: pool.clone(),
     };
     let name = port.name.clone();
-    Ok(Named { name, port: Port::open(eal, &device, config)?, rx_queues, tx_queues })
+    let port = Port::open(eal, &device, config)?;
+    if workers > 1 && !port.spreads() {
+        info!(port = name, "this port does not spread packets by our hash: workers hand them over to each other");
+    }
+    Ok(Named { name, port, rx_queues, tx_queues })
 }

@@ -13,13 +13,14 @@ use dpdk::{Device, Eal, EalConfig, Lcore as EalLcore, LcoreHandle, LogLevel, Mem
 use engine::counters::{Counters, Slots};
 use engine::flow::region_size;
 use engine::neighbour::{Limits, Owner as Neighbours, Timers};
+use engine::steering::{KEY_LEN, Steering};
 use engine::{Secrets, Time, Worker, WorkerId};
 use tracing::{info, warn};
 
 use crate::control::desired::{self, Desired};
 use crate::control::{Compiler, Crew, Member, State};
 use crate::ports::{Ports, device_name};
-use crate::worker::{FramePool, Lcore, Queues, Stop, rings};
+use crate::worker::{FramePool, Handover, Lcore, Queues, Stop, handovers, rings};
 
 /// The number of the lcore that control runs on; workers follow.
 const CONTROL_LCORE: u32 = 0;
@@ -56,6 +57,10 @@ pub fn start_eal(config: &config::Dataplane, instance: &str, extra: &[String]) -
             "hugepages are required, but fewer than {wanted} MiB of them are free; reserve more, or set hugepages = \"auto\""
         );
     }
+    for cpu in std::iter::once(&config.control_cpu).chain(&config.worker_cpus) {
+        let exists = Path::new(&format!("/sys/devices/system/cpu/cpu{cpu}")).exists();
+        ensure!(exists, "CPU {cpu} does not exist on this machine; correct control_cpu or worker_cpus");
+    }
     let mut arguments = memory.arguments(wanted, &format!("sluice-{instance}"));
     let devices: Vec<Device> =
         config.ports.iter().map(|port| Device::parse(device_name(&port.device))).collect::<Result<_, _>>()?;
@@ -88,7 +93,12 @@ fn check_cpus(config: &config::Dataplane) -> Result<()> {
 ///
 /// # Errors
 /// When there is not enough memory for the tables.
-pub fn start_workers(eal: &Eal, config: &config::Dataplane, mut ports: Ports) -> Result<(State, Workers)> {
+pub fn start_workers(
+    eal: &Eal,
+    config: &config::Dataplane,
+    mut ports: Ports,
+    steering: &Arc<Steering>,
+) -> Result<(State, Workers)> {
     let secrets = secrets()?;
     let stop: Stop = Arc::new(AtomicBool::new(false));
     let compiler = Compiler::new(secrets.hash_key, ports.interfaces(), &config.timeouts);
@@ -96,10 +106,12 @@ pub fn start_workers(eal: &Eal, config: &config::Dataplane, mut ports: Ports) ->
     let queues = ports.queues(config.worker_cpus.len());
     let mut workers = Workers { stop, threads: Vec::new(), handles: Vec::new() };
     let mut members = Vec::new();
-    for (number, (lcore, queues)) in (0..).zip(lcores.into_iter().zip(queues)) {
+    let handovers = handovers(config.worker_cpus.len());
+    for (number, ((lcore, queues), handover)) in (0..).zip(lcores.into_iter().zip(queues).zip(handovers)) {
         let pool = FramePool(ports.pool().clone());
+        let place = (WorkerId(number), Arc::clone(steering));
         let setting = Setting { eal, config, secrets, pool, compiler: &compiler };
-        members.push(setting.launch(WorkerId(number), lcore, queues, &mut workers)?);
+        members.push(setting.launch(place, lcore, (queues, handover), &mut workers)?);
     }
     let devices = config.ports.iter().map(|port| desired::Device { name: port.name.clone(), mtu: port.mtu }).collect();
     let desired = Desired::new(devices, desired::Limits::from(config));
@@ -117,7 +129,14 @@ struct Setting<'a> {
 }
 
 impl Setting<'_> {
-    fn launch(self, id: WorkerId, lcore: EalLcore, queues: Queues, workers: &mut Workers) -> Result<Member> {
+    fn launch(
+        self,
+        place: (WorkerId, Arc<Steering>),
+        lcore: EalLcore,
+        (queues, handover): (Queues, Handover),
+        workers: &mut Workers,
+    ) -> Result<Member> {
+        let id = place.0;
         let config = self.config;
         let flows = config.connections.div_ceil(config.worker_cpus.len() as u32);
         let mut memory = Memzone::reserve(self.eal, &format!("flows{}", id.0), region_size(flows), Some(lcore.socket))
@@ -137,11 +156,11 @@ impl Setting<'_> {
         let (pool, poll, secrets, stop) = (self.pool, config.poll, self.secrets, Arc::clone(&workers.stop));
         let (snapshot, counted) = (Arc::new(self.compiler.latest().clone()), Arc::clone(&counters));
         let handle = self.eal.launch(lcore, move || {
-            let worker = Worker::new(id, &mut memory, flows, counted, limits, secrets, Time(0));
+            let worker = Worker::new(place, &mut memory, flows, counted, limits, secrets, Time(0));
             // Without the message the start is given up.
             let Some(worker) = worker else { return };
             let _ = introduce.send(std::thread::current());
-            Lcore { worker, snapshot, pool, queues, rings, poll, stop }.run();
+            Lcore { worker, snapshot, pool, queues, handover, rings, poll, stop }.run();
         })?;
         workers.handles.push(handle);
         let thread = introduced.recv().context("the memory reserved for connections does not fit them")?;
@@ -149,6 +168,20 @@ impl Setting<'_> {
         let cpu = lcore.cpu as u16;
         info!(worker = id.0, cpu, connections = flows, "worker started");
         Ok(Member::new(lcore.id as u16, cpu, flows, counters, control_end, thread))
+    }
+}
+
+/// How flows are shared out among the workers, under a key drawn now.
+///
+/// # Errors
+/// When there are no random numbers.
+pub fn steering(config: &config::Dataplane) -> Result<Arc<Steering>> {
+    loop {
+        let mut key = [0; KEY_LEN];
+        getrandom::fill(&mut key).context("no random numbers")?;
+        if let Some(steering) = Steering::new(key, config.worker_cpus.len() as u16) {
+            return Ok(Arc::new(steering));
+        }
     }
 }
 

@@ -26,10 +26,18 @@ pub const MEMORY_MIB: u64 = 512;
 static TURN: Mutex<()> = Mutex::new(());
 
 /// What a dataplane's configuration says beside its ports.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// Timeouts of a second or so for every state instead of the defaults, so that a test sees tables empty.
     pub short_timeouts: bool,
+    /// Workers, on the machine's CPUs in turns from the last.
+    pub workers: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings { short_timeouts: false, workers: 1 }
+    }
 }
 
 /// A running dataplane on the two ports of a lab's Sluice. A process has one at a time: a second start waits until
@@ -130,18 +138,22 @@ fn is_ready(listener: &UnixDatagram) -> Result<Option<()>, LabError> {
 fn configuration(socket: &Path, settings: Settings) -> String {
     let timeouts = if settings.short_timeouts { SHORT_TIMEOUTS } else { "" };
     let socket = socket.display();
+    let workers = settings.workers;
+    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let worker_cpus: Vec<usize> = (0..workers).map(|worker| cpus - 1 - worker % cpus).collect();
     format!(
         r#"[dataplane]
+worker_cpus = {worker_cpus:?}
 memory = "{MEMORY_MIB}M"
 connections = "64K"
 
 [[dataplane.port]]
 name = "dpdk0"
-device = "net_af_packet0,iface={LAN_DEVICE}"
+device = "net_af_packet0,iface={LAN_DEVICE},qpairs={workers}"
 
 [[dataplane.port]]
 name = "dpdk1"
-device = "net_af_packet1,iface={WAN_DEVICE}"
+device = "net_af_packet1,iface={WAN_DEVICE},qpairs={workers}"
 
 {timeouts}
 [ipc]
@@ -172,10 +184,10 @@ mod tests {
 
     #[test]
     fn the_configuration_is_accepted_without_a_warning() {
-        for short_timeouts in [false, true] {
-            let text = configuration(Path::new("/tmp/x.sock"), Settings { short_timeouts });
+        for (short_timeouts, workers) in [(false, 1), (true, 1), (true, 4)] {
+            let text = configuration(Path::new("/tmp/x.sock"), Settings { short_timeouts, workers });
             let config = api::config::Config::parse(&text, Path::new("sluice.toml")).unwrap();
-            assert_eq!(config.dataplane.ports.len(), 2);
+            assert_eq!((config.dataplane.ports.len(), config.dataplane.worker_cpus.len()), (2, workers));
             assert_eq!(config.ipc.socket("x"), Path::new("/tmp/x.sock"));
             assert_eq!(u64::from(config.dataplane.memory_mib), MEMORY_MIB);
         }

@@ -17,7 +17,7 @@ fn check(tally: &Tally, count: u64) {
 
 #[test]
 fn ten_thousand_in_a_row_and_two_thousand_at_once_all_succeed() {
-    let scene = FullNat::start(Settings { short_timeouts: true }).unwrap();
+    let scene = FullNat::start(Settings { short_timeouts: true, ..Settings::default() }).unwrap();
     check(&http::sequential(&scene.lab.client, scene.service(), SEQUENTIAL).unwrap(), SEQUENTIAL);
     settle(scene.dataplane.cli(), Duration::from_secs(20)).unwrap();
     check(&http::concurrent(&scene.lab.client, scene.service(), CONCURRENT).unwrap(), CONCURRENT as u64);
@@ -38,7 +38,7 @@ fn a_local_address_deleted_and_added_again_keeps_clear_of_the_ports_in_use() {
 
 #[test]
 fn every_packet_on_both_sides_is_well_formed() {
-    let scene = FullNat::start(Settings { short_timeouts: true }).unwrap();
+    let scene = FullNat::start(Settings { short_timeouts: true, ..Settings::default() }).unwrap();
     let near = Capture::start(&scene.lab.client, HOST_DEVICE, "client", scene.lab.directory()).unwrap();
     let far = Capture::start(&scene.lab.lan, BRIDGE_UPLINK, "lan", scene.lab.directory()).unwrap();
     check(&http::sequential(&scene.lab.client, scene.service(), 1_000).unwrap(), 1_000);

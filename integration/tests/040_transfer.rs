@@ -16,7 +16,7 @@ fn mebibytes() -> u64 {
 
 #[test]
 fn a_large_file_arrives_intact_in_both_directions() {
-    let scene = FullNat::start(Settings { short_timeouts: true }).unwrap();
+    let scene = FullNat::start(Settings { short_timeouts: true, ..Settings::default() }).unwrap();
     // An odd size: the last segment is not full.
     let size = (mebibytes() << 20) + 1;
     let (download, upload) = (scene.lab.directory().join("download"), scene.lab.directory().join("upload"));

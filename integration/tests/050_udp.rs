@@ -8,7 +8,7 @@ use integration::{Capture, FullNat, Settings, settle, udp};
 
 #[test]
 fn datagrams_of_every_size_come_back() {
-    let scene = FullNat::start(Settings { short_timeouts: true }).unwrap();
+    let scene = FullNat::start(Settings { short_timeouts: true, ..Settings::default() }).unwrap();
     let lab = &scene.lab;
     let host = &lab.servers[0];
     let _echo = udp::EchoServer::start(&host.namespace, SocketAddr::from((host.address, 7))).unwrap();

@@ -6,7 +6,7 @@ use integration::{FullNat, Process, Settings, settle};
 
 #[test]
 fn the_vip_answers_pings_of_every_length() {
-    let scene = FullNat::start(Settings { short_timeouts: true }).unwrap();
+    let scene = FullNat::start(Settings { short_timeouts: true, ..Settings::default() }).unwrap();
     for size in [0, 56, 1472] {
         let ping = format!("ping -n -c 20 -i 0.02 -W 2 -M do -s {size} 10.0.0.100");
         let printed = scene.lab.client.run(&ping).unwrap();
@@ -18,7 +18,7 @@ fn the_vip_answers_pings_of_every_length() {
 
 #[test]
 fn streams_flow_in_both_directions() {
-    let scene = FullNat::start(Settings { short_timeouts: true }).unwrap();
+    let scene = FullNat::start(Settings { short_timeouts: true, ..Settings::default() }).unwrap();
     let host = &scene.lab.servers[0];
     scene.add_service("-t", 5201, 0).unwrap();
     let mut command = host.namespace.command("iperf3");

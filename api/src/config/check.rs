@@ -7,7 +7,7 @@ use toml::Spanned;
 use super::error::Source;
 use super::file::{Cpu, DataplaneSection, File, IpcSection, PortSection, UsersSection};
 use super::objects::Objects;
-use super::{Config, ConfigError, Dataplane, Ipc, Port, PortDevice};
+use super::{Config, ConfigError, Dataplane, Ipc, Poll, Port, PortDevice};
 use crate::owner::Owner;
 
 /// Ports that one dataplane drives.
@@ -35,7 +35,7 @@ impl Checker<'_> {
 
     fn dataplane(&mut self, section: DataplaneSection, cpus: usize) -> Result<Dataplane, ConfigError> {
         let control_cpu = section.control_cpu.map_or(0, |cpu| cpu.0);
-        let worker_cpus = self.worker_cpus(section.worker_cpus, control_cpu, cpus)?;
+        let worker_cpus = self.worker_cpus(section.worker_cpus, control_cpu, section.poll, cpus)?;
         let ports = self.ports(section.port)?;
         let devices = ports.iter().map(|port| port.name.as_str()).collect();
         let objects = Objects::new(self.source, devices).read(section.address, section.route)?;
@@ -61,6 +61,7 @@ impl Checker<'_> {
         &mut self,
         workers: Option<Spanned<Vec<Spanned<Cpu>>>>,
         control_cpu: u16,
+        poll: Poll,
         cpus: usize,
     ) -> Result<Vec<u16>, ConfigError> {
         let Some(workers) = workers else {
@@ -70,8 +71,9 @@ impl Checker<'_> {
         let mut list = Vec::new();
         for cpu in workers.get_ref() {
             let number = cpu.get_ref().0;
-            if list.contains(&number) {
-                return Err(self.source.wrong(&cpu.span(), format!("CPU {number} is listed twice")));
+            if list.contains(&number) && poll == Poll::Busy {
+                let reason = format!("CPU {number} is listed twice; workers share one only with poll = \"adaptive\"");
+                return Err(self.source.wrong(&cpu.span(), reason));
             }
             list.push(number);
         }

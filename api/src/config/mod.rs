@@ -39,7 +39,7 @@ pub struct Config {
 pub struct Dataplane {
     /// The CPU of everything that is not a worker.
     pub control_cpu: u16,
-    /// The CPUs of the workers, one worker each, none twice, at least one.
+    /// The CPUs of the workers, at least one; one of several workers is listed so often, which takes [`Poll::Adaptive`].
     pub worker_cpus: Vec<u16>,
     /// Memory for packets and tables, in MiB.
     pub memory_mib: u32,

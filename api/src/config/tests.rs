@@ -140,7 +140,10 @@ fn mistakes_are_named_with_their_line() {
         ("[dataplane]\nmemory = \"1K\"\n", "x.toml:2: invalid value: string \"1K\", expected an integer (MiB) or"),
         ("[dataplane]\nmemory = \"1M\"\n", "x.toml:2: 1 MiB is out of range, which is 64 to 1048576 MiB"),
         ("[dataplane]\ncontrol_cpu = 5000\n", "x.toml:2: 5000 is out of range, which is 0 to 1023"),
-        ("[dataplane]\nworker_cpus = [\n 1,\n 2,\n 1]\n", "x.toml:5: CPU 1 is listed twice"),
+        (
+            "[dataplane]\npoll = \"busy\"\nworker_cpus = [\n 1,\n 2,\n 1]\n",
+            "x.toml:6: CPU 1 is listed twice; workers share one only with poll = \"adaptive\"",
+        ),
         ("[dataplane]\nworker_cpus = []\n", "x.toml:2: worker_cpus is empty; name at least one CPU"),
         ("[dataplane.timeouts.tcp]\nestablished = 0\n", "x.toml:2: 0 is out of range, which is 1 to 31535999"),
         ("[dataplane.timeouts.tcp]\nfin_wai = 1\n", "x.toml:2: unknown key `fin_wai`; did you mean `fin_wait`?"),

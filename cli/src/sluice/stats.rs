@@ -30,6 +30,8 @@ fn books(stats: &Stats) -> String {
     let mut rows = vec![
         line("+ received", &|books| books.received.to_string()),
         line("+ originated", &|books| books.originated.to_string()),
+        line("+ redirected in", &|books| books.redirected_in.to_string()),
+        line("- redirected out", &|books| books.redirected_out.to_string()),
         line("- transmitted", &|books| books.transmitted.to_string()),
         line("- consumed", &|books| books.consumed.to_string()),
         line("- dropped", &|books| books.dropped().to_string()),

@@ -30,6 +30,6 @@ pub use mbuf::{HEADROOM, IpChecksum, Mbuf, free_bulk};
 pub use memory::MemoryMode;
 pub use memzone::{Memzone, MemzoneError};
 pub use pool::{Pool, PoolError};
-pub use port::{DescriptorLimits, Link, Port, PortConfig, PortError, PortInfo, PortStats};
+pub use port::{DescriptorLimits, Link, Port, PortConfig, PortError, PortInfo, PortStats, Spread};
 pub use queue::{RxQueue, TxQueue};
 pub use time::{tsc, tsc_hz};

@@ -78,9 +78,7 @@ impl PortPool {
 
     /// Takes back a port.
     pub fn release(&mut self, steering: &Steering, remote: (Ipv4Addr, u16), port: u16) {
-        if let (Some(bucket), Some(position)) =
-            (self.buckets.get_mut(bucket_of(remote)), steering.position_of(port))
-        {
+        if let (Some(bucket), Some(position)) = (self.buckets.get_mut(bucket_of(remote)), steering.position_of(port)) {
             bucket.used[position / 64] &= !(1 << (position % 64));
         }
     }

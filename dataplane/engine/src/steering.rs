@@ -152,7 +152,8 @@ fn index(hash: u32) -> usize {
 /// The hash is the exclusive or, over the input's set bits, of the 32 bits of the key that begin at the bit's place;
 /// so each byte of the input contributes by itself.
 fn contributions(key: &[u8; KEY_LEN]) -> Box<[[u32; 256]; INPUT_LEN]> {
-    let window = |bit: usize| (bit..bit + 32).fold(0u32, |word, at| word << 1 | u32::from(key[at / 8] >> (7 - at % 8) & 1));
+    let window =
+        |bit: usize| (bit..bit + 32).fold(0u32, |word, at| word << 1 | u32::from(key[at / 8] >> (7 - at % 8) & 1));
     let contribution = |byte: usize, value: usize| {
         (0..8).filter(|bit| value >> (7 - bit) & 1 == 1).fold(0, |sum, bit| sum ^ window(byte * 8 + bit))
     };

@@ -41,6 +41,8 @@ fn books(counters: &Counters) -> Books {
     Books {
         received: counters.received.get(),
         originated: counters.originated.get(),
+        redirected_in: counters.redirected_in.get(),
+        redirected_out: counters.redirected_out.get(),
         transmitted: counters.transmitted.get(),
         consumed: counters.consumed.get(),
         drops: named(DropReason::ALL.iter().map(|&reason| (reason.name(), counters.drops(reason).get()))),

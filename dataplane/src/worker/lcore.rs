@@ -12,6 +12,7 @@ use engine::{BURST, InterfaceId, Tick, Time, Worker};
 
 use super::clock::Clock;
 use super::frame::{Frame, FramePool};
+use super::handover::Handover;
 use super::idle::Idle;
 use super::mail::{Mail, Returned, WorkerEnd};
 use super::output::PortOutput;
@@ -42,7 +43,9 @@ pub struct Lcore<'m> {
     pub pool: FramePool,
     /// Its queues.
     pub queues: Queues,
-    /// Its ends of the rings.
+    /// Its ends of the rings between workers.
+    pub handover: Handover,
+    /// Its ends of the rings to control.
     pub rings: WorkerEnd,
     /// Whether it naps.
     pub poll: Poll,
@@ -53,17 +56,19 @@ pub struct Lcore<'m> {
 impl Lcore<'_> {
     /// Runs until told to stop; then what is gathered has been sent and what is held is freed.
     pub fn run(self) {
-        let Lcore { worker, snapshot, pool, queues, rings, poll, stop } = self;
+        let Lcore { worker, snapshot, pool, queues, handover, rings, poll, stop } = self;
         let counters = Arc::clone(worker.counters());
         let clock = Clock::new();
         let mut idle = Idle::new(poll, clock.now());
         let WorkerEnd { mail, returned, notes } = rings;
-        let out = PortOutput::new(queues.transmit.into_iter(), notes, &counters);
+        let out = PortOutput::new(queues.transmit.into_iter(), handover.to, notes, &counters);
         let mut turn = Turn { worker, snapshot, pool, mail, returned, out, last_tick: clock.now().tick() };
         let mut receive = queues.receive;
+        let mut others = handover.from;
         while !stop.load(Ordering::Relaxed) {
             let now = clock.now();
             let mut worked = turn.poll(&mut receive, &counters, now);
+            worked |= turn.take_over(&mut others, now);
             worked |= turn.take_mail(now);
             worked |= turn.tick(now);
             turn.out.flush();
@@ -102,6 +107,25 @@ impl Turn<'_, '_> {
                 }
             }
             self.worker.receive(&self.snapshot, now, &mut frames, &mut self.out);
+        }
+        worked
+    }
+
+    /// Takes a burst from every other worker.
+    #[inline]
+    fn take_over(&mut self, others: &mut [rtrb::Consumer<Frame>], now: Time) -> bool {
+        let mut frames: ArrayVec<Frame, BURST> = ArrayVec::new();
+        let mut worked = false;
+        for ring in others {
+            while !frames.is_full()
+                && let Ok(frame) = ring.pop()
+            {
+                frames.push(frame);
+            }
+            if !frames.is_empty() {
+                worked = true;
+                self.worker.receive_redirected(&self.snapshot, now, &mut frames, &mut self.out);
+            }
         }
         worked
     }

@@ -2,12 +2,14 @@
 
 mod clock;
 mod frame;
+mod handover;
 mod idle;
 mod lcore;
 mod mail;
 mod output;
 
 pub use frame::{Frame, FramePool};
+pub use handover::{Handover, handovers};
 pub use idle::Idle;
 pub use lcore::{Lcore, Queues, Stop};
 pub use mail::{ControlEnd, Mail, Returned, WorkerEnd, rings};

@@ -4,7 +4,7 @@ use arrayvec::ArrayVec;
 use dpdk::{Mbuf, TxQueue};
 use engine::counters::Counters;
 use engine::neighbour::Note;
-use engine::{InterfaceId, Output};
+use engine::{InterfaceId, Output, WorkerId};
 
 use super::frame::Frame;
 
@@ -17,9 +17,10 @@ struct Way {
     gathered: ArrayVec<Mbuf, GATHER>,
 }
 
-/// A worker's transmit queues, by interface, and its notes.
+/// A worker's transmit queues, by interface, its rings to other workers, by their numbers, and its notes.
 pub(super) struct PortOutput<'c> {
     ways: Vec<Way>,
+    others: Vec<rtrb::Producer<Frame>>,
     notes: rtrb::Producer<Note>,
     counters: &'c Counters,
 }
@@ -27,10 +28,16 @@ pub(super) struct PortOutput<'c> {
 impl<'c> PortOutput<'c> {
     pub(super) fn new(
         queues: impl Iterator<Item = TxQueue>,
+        others: Vec<rtrb::Producer<Frame>>,
         notes: rtrb::Producer<Note>,
         counters: &'c Counters,
     ) -> Self {
-        PortOutput { ways: queues.map(|queue| Way { queue, gathered: ArrayVec::new() }).collect(), notes, counters }
+        PortOutput {
+            ways: queues.map(|queue| Way { queue, gathered: ArrayVec::new() }).collect(),
+            others,
+            notes,
+            counters,
+        }
     }
 
     /// Hands everything gathered to the ports.
@@ -63,6 +70,12 @@ impl Output<Frame> for PortOutput<'_> {
             way.flush(self.counters);
         }
         way.gathered.push(packet.into_mbuf());
+    }
+
+    #[inline]
+    fn redirect(&mut self, owner: WorkerId, packet: Frame) -> Result<(), Frame> {
+        let Some(ring) = self.others.get_mut(usize::from(owner.0)) else { return Err(packet) };
+        ring.push(packet).map_err(|rtrb::PushError::Full(packet)| packet)
     }
 
     fn note(&mut self, note: Note) -> bool {

@@ -1,9 +1,12 @@
 use std::mem::MaybeUninit;
 use std::ptr;
 
-use super::{Inner, PortConfig, PortError, PortInfo};
+use super::{Inner, PortConfig, PortError, PortInfo, Spread};
 use crate::errno::Errno;
 use crate::pool::{Pool, socket_number};
+
+/// Bytes of the hash key of a port that does not say.
+const USUAL_KEY_LEN: usize = 40;
 
 /// Ethernet header and one VLAN tag, in bytes.
 const L2_OVERHEAD: u32 = 14 + 4;
@@ -52,6 +55,12 @@ impl Inner {
         if config.rx_queues > 1 && hashes != 0 {
             wanted.rxmode.mq_mode = dpdk_sys::RTE_ETH_MQ_RX_RSS;
             wanted.rx_adv_conf.rss_conf.rss_hf = hashes;
+            let key_len = key_len(info);
+            // DPDK reads the key during this call and does not write to it.
+            if let Some(key) = config.spread.as_ref().and_then(|spread| spread.key.get(..key_len)) {
+                wanted.rx_adv_conf.rss_conf.rss_key = key.as_ptr().cast_mut();
+                wanted.rx_adv_conf.rss_conf.rss_key_len = key_len as u8;
+            }
         }
         // Fast free has the driver put a burst back into one pool unseen. An Mbuf is never shared, so that one pool
         // is all it asks for.
@@ -62,6 +71,31 @@ impl Inner {
         // SAFETY: the port is attached and stopped, and DPDK copies the configuration.
         let result = unsafe { dpdk_sys::rte_eth_dev_configure(self.id(), config.rx_queues, config.tx_queues, &wanted) };
         self.check("configure it", result).map(drop)
+    }
+
+    /// Fills the table of queues of a started port. Says whether the port now spreads by key and table: one that has no
+    /// such table, or hashes by something else, does not.
+    pub(super) fn spread(&self, spread: &Spread, config: &PortConfig, info: &PortInfo) -> bool {
+        const GROUP: usize = dpdk_sys::RTE_ETH_RETA_GROUP_SIZE as usize;
+
+        let table_len = usize::from(info.reta_size);
+        let all_hashed = info.rss_flow_types & dpdk_sys::SLUICE_RSS_IP_TCP_UDP != 0;
+        let fits = table_len >= spread.queues.len() && table_len.is_multiple_of(spread.queues.len().max(1));
+        if config.rx_queues < 2 || !all_hashed || !fits || spread.key.len() < key_len(info) {
+            return false;
+        }
+        let mut table: Vec<dpdk_sys::rte_eth_rss_reta_entry64> = (0..table_len.div_ceil(GROUP))
+            // SAFETY: a C structure of numbers.
+            .map(|_| unsafe { MaybeUninit::zeroed().assume_init() })
+            .collect();
+        for (entry, &queue) in (0..table_len).zip(spread.queues.iter().cycle()) {
+            let group = &mut table[entry / GROUP];
+            group.mask |= 1 << (entry % GROUP);
+            group.reta[entry % GROUP] = queue;
+        }
+        // SAFETY: the port is started, and the table has as many entries as it says.
+        let result = unsafe { dpdk_sys::rte_eth_dev_rss_reta_update(self.id(), table.as_mut_ptr(), info.reta_size) };
+        Errno::check(result).is_ok()
     }
 
     fn set_up_queues(&self, config: &PortConfig) -> Result<(), PortError> {
@@ -120,5 +154,12 @@ impl Inner {
             }
             _ => Ok(()),
         }
+    }
+}
+
+fn key_len(info: &PortInfo) -> usize {
+    match info.hash_key_size {
+        0 => USUAL_KEY_LEN,
+        len => len.into(),
     }
 }

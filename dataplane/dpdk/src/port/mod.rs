@@ -24,8 +24,10 @@ use crate::queue::{RxQueue, TxQueue};
 /// How a port is to be opened.
 #[derive(Clone, Debug)]
 pub struct PortConfig {
-    /// Receive queues, at least 1. With more than one, the port spreads IP, TCP and UDP by their hash if it can.
+    /// Receive queues, at least 1. With more than one, the port spreads IP, TCP and UDP over them if it can.
     pub rx_queues: u16,
+    /// By what; the driver's own choice if absent.
+    pub spread: Option<Spread>,
     /// Transmit queues, at least 1.
     pub tx_queues: u16,
     /// Descriptors per receive queue; brought to the nearest number the port can do.
@@ -38,6 +40,15 @@ pub struct PortConfig {
     pub promiscuous: bool,
     /// Where the mbufs of received packets come from.
     pub pool: Pool,
+}
+
+/// Receive-side scaling: the Toeplitz hash of addresses and ports under a key, looked up in a table of queues.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spread {
+    /// The key, of which a port takes as many bytes as it needs: 40 for most, 52 for some.
+    pub key: Vec<u8>,
+    /// The queue of each remainder of the hash. The length is a power of two; a port whose table is longer repeats it.
+    pub queues: Vec<u16>,
 }
 
 /// An open port.
@@ -53,6 +64,7 @@ pub struct Port {
     socket: Option<u32>,
     rx_free: Vec<bool>,
     tx_free: Vec<bool>,
+    spreads: bool,
     /// DPDK's control calls on a port do not lock: not Sync.
     _one_thread: PhantomData<Cell<()>>,
 }
@@ -66,6 +78,7 @@ impl Port {
         let mut inner = Inner::attach(eal, device)?;
         let info = inner.info()?;
         let mtu = inner.configure(&config, &info)?;
+        let spreads = config.spread.as_ref().is_some_and(|spread| inner.spread(spread, &config, &info));
         Ok(Self {
             mtu,
             mac: inner.mac()?,
@@ -73,9 +86,15 @@ impl Port {
             socket: inner.socket(),
             rx_free: vec![true; config.rx_queues.into()],
             tx_free: vec![true; config.tx_queues.into()],
+            spreads,
             inner: Arc::new(inner),
             _one_thread: PhantomData,
         })
+    }
+
+    /// Whether the port spreads what it receives as [`PortConfig::spread`] says.
+    pub fn spreads(&self) -> bool {
+        self.spreads
     }
 
     /// Receive queue `index`; `None`: there is no such queue, or it was taken before.

@@ -70,6 +70,7 @@ fn prefix() -> String {
 pub(crate) fn config(pool: &Pool) -> PortConfig {
     PortConfig {
         rx_queues: 1,
+        spread: None,
         tx_queues: 1,
         rx_descriptors: 256,
         tx_descriptors: 256,

@@ -13,8 +13,8 @@ use engine::counters::{Counters, Slots};
 use engine::flow::{Region, region_size};
 use engine::neighbour::{Action, Limits, Note, Owner, Timers};
 use engine::port::PortPool;
-use engine::steering::{KEY_LEN, Steering};
 use engine::snapshot::{Interface, Local, Route, Routes, Server, Service, ServiceKey, Snapshot};
+use engine::steering::{KEY_LEN, Steering};
 use engine::{BURST, DropReason, FlowPage, FlowRow, InterfaceId, Output, Scheduler, Secrets, Time, Worker, WorkerId};
 use net::{HeapBuffer, HeapPool, MacAddr, Meta, build};
 
@@ -90,7 +90,8 @@ impl World {
         let secrets = Secrets { hash_key: [1, 2, 3, 4], isn_key: [5, 6] };
         let limits = Limits { neighbours: 32, queue: 4, held: 8 };
         let counters = Arc::new(Counters::new(SLOTS));
-        let mut worker = Worker::new((WorkerId(0), steering(1)), region, size.flows, counters, limits, secrets, Time(0)).unwrap();
+        let mut worker =
+            Worker::new((WorkerId(0), steering(1)), region, size.flows, counters, limits, secrets, Time(0)).unwrap();
         worker.add_ports(0, Box::new(PortPool::new()));
         World {
             worker,
