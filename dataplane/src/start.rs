@@ -57,10 +57,6 @@ pub fn start_eal(config: &config::Dataplane, instance: &str, extra: &[String]) -
             "hugepages are required, but fewer than {wanted} MiB of them are free; reserve more, or set hugepages = \"auto\""
         );
     }
-    for cpu in std::iter::once(&config.control_cpu).chain(&config.worker_cpus) {
-        let exists = Path::new(&format!("/sys/devices/system/cpu/cpu{cpu}")).exists();
-        ensure!(exists, "CPU {cpu} does not exist on this machine; correct control_cpu or worker_cpus");
-    }
     let mut arguments = memory.arguments(wanted, &format!("sluice-{instance}"));
     let devices: Vec<Device> =
         config.ports.iter().map(|port| Device::parse(device_name(&port.device))).collect::<Result<_, _>>()?;

@@ -112,9 +112,10 @@ mod tests {
 
     fn stats() -> Stats {
         let drop = |name: &str, value| Counter { name: name.into(), value };
-        let first = Books { received: 1000, originated: 2, transmitted: 990, consumed: 1, held: 3, ..Books::default() };
-        let first = Books { drops: vec![drop("no_route", 8)], ..first };
-        let second = Books { received: 7, drops: vec![drop("malformed", 7)], ..Books::default() };
+        let first = Books { received: 1005, originated: 2, redirected_out: 5, transmitted: 990, ..Books::default() };
+        let first = Books { consumed: 1, held: 3, drops: vec![drop("no_route", 8)], ..first };
+        let second = Books { received: 2, redirected_in: 5, ..Books::default() };
+        let second = Books { drops: vec![drop("malformed", 7)], ..second };
         let mut sum = first.clone();
         sum.add(&second);
         let worker = |worker, books| WorkerStats {
@@ -138,16 +139,18 @@ mod tests {
     #[test]
     fn one_sees_that_they_balance() {
         let expected = "\
-PACKETS         ALL  WORKER 0  WORKER 1
-+ received     1007      1000         7
-+ originated      2         2         0
-- transmitted   990       990         0
-- consumed        1         1         0
-- dropped        15         8         7
-    no_route      8         8         0
-    malformed     7         0         7
-- held            3         3         0
-= balance         0         0         0
+PACKETS            ALL  WORKER 0  WORKER 1
++ received        1007      1005         2
++ originated         2         2         0
++ redirected in      5         0         5
+- redirected out     5         5         0
+- transmitted      990       990         0
+- consumed           1         1         0
+- dropped           15         8         7
+    no_route         8         8         0
+    malformed        7         0         7
+- held               3         3         0
+= balance            0         0         0
 
 The books balance.
 

@@ -19,7 +19,7 @@ impl NextHop {
     /// Names no neighbour.
     pub(crate) const NONE: NextHop = NextHop(u32::MAX);
 
-    /// The most neighbours a worker can know; one less than the index could name, for [`NextHop::NONE`].
+    /// The most neighbours a worker can know; one less than the index could name, for the name of none.
     pub const MAX: usize = (1 << Self::INDEX_BITS) - 1;
 
     pub(crate) fn new(index: usize, generation: u32) -> Self {

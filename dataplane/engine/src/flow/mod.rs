@@ -1,7 +1,7 @@
 //! The flow table of a worker.
 //!
-//! It lies in a region of memory given from outside, as plain numbers and no pointers: a header, the [`index`], the
-//! [`entry`]s and the heads of the aging [`wheel`]. Whoever keeps the region keeps the flows.
+//! It lies in a region of memory given from outside, as plain numbers and no pointers: a header, the index, the
+//! entries and the heads of the aging wheel. Whoever keeps the region keeps the flows.
 
 mod entry;
 mod index;
