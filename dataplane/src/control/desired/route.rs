@@ -23,6 +23,7 @@ impl Desired {
         if self.routes.claim(&key, route, owner, name)? {
             return Ok(());
         }
+        self.check_way(route)?;
         if self.routes.len() >= MAX_ROUTES {
             return Err(refuse(RefusalKind::Full, format!("no room for another route: there are {MAX_ROUTES}")));
         }
@@ -33,7 +34,11 @@ impl Desired {
 
     pub(super) fn edit_route(&mut self, owner: Owner, route: &Route, name: &ObjectKey) -> Result<bool, Refusal> {
         self.check_route(route)?;
-        self.routes.edit(&route_key(route), route.clone(), owner, name)
+        let edited = self.routes.edit(&route_key(route), route.clone(), owner, name)?;
+        if edited {
+            self.check_way(route)?;
+        }
+        Ok(edited)
     }
 
     pub(super) fn delete_route(&mut self, owner: Owner, key: &RouteKey, name: &ObjectKey) -> Result<(), Refusal> {
@@ -51,6 +56,7 @@ impl Desired {
         self.routes.release(key, owner, name).map(drop)
     }
 
+    /// What is wrong with a route by itself.
     fn check_route(&self, route: &Route) -> Result<(), Refusal> {
         self.check_device(&route.device)?;
         let prefix = route.prefix;
@@ -67,15 +73,21 @@ impl Desired {
         if let Some(source) = route.source {
             check_host("source", source)?;
         }
-        self.check_host_route(route)?;
         match (route.scope, route.via) {
             (RouteScope::Global, None) => Err(invalid(format!("route {prefix} of scope global needs a gateway"))),
-            (RouteScope::Global, Some(via)) => self.check_gateway(route, via),
+            (RouteScope::Global, Some(via)) => check_host("gateway", via),
             (_, None) => Ok(()),
             (scope, Some(via)) => {
                 Err(invalid(format!("route {prefix} of scope {scope} cannot have gateway {via}; its scope is global")))
             }
         }
+    }
+
+    /// What is wrong with a route among the addresses and routes there are. One that is there already may have lost
+    /// its link since, and can still be claimed.
+    fn check_way(&self, route: &Route) -> Result<(), Refusal> {
+        self.check_host_route(route)?;
+        route.via.map_or(Ok(()), |via| self.check_gateway(route, via))
     }
 
     /// A host route is to this host, and nothing to this host goes elsewhere.
@@ -97,7 +109,6 @@ impl Desired {
     }
 
     fn check_gateway(&self, route: &Route, via: IpAddr) -> Result<(), Refusal> {
-        check_host("gateway", via)?;
         let device = &route.device;
         if let Some((_, ours)) = self.devices_of(via).next() {
             return Err(invalid(format!("gateway {via} is an address of {ours} itself; use a neighbour's")));
