@@ -51,6 +51,8 @@ counted! {
         BadTransportHeader => "bad_transport_header",
         /// The ICMP checksum is wrong.
         BadIcmpChecksum => "bad_icmp_checksum",
+        /// An ICMP error about a packet of no connection.
+        UnrelatedIcmpError => "unrelated_icmp_error",
         /// For an address that is not here.
         NotLocal => "not_local",
         /// An IP protocol, or an ICMP type, nothing here handles.

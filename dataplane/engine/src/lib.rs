@@ -5,6 +5,7 @@ pub mod counters;
 mod drop_reason;
 pub mod flow;
 mod fullnat;
+mod icmp_error;
 mod id;
 mod isn;
 pub mod neighbour;

@@ -76,6 +76,22 @@ pub fn icmp_echo(src: Ipv4Addr, dst: Ipv4Addr, identifier: u16, sequence: u16, d
     ipv4(src, dst, ipv4::ICMP, &[header.as_bytes(), data].concat())
 }
 
+/// An ICMP error whose second word is `rest`, quoting the start of an IPv4 packet.
+///
+/// # Panics
+/// If the packet is longer than 65,535 bytes.
+pub fn icmp_error(
+    src: Ipv4Addr,
+    dst: Ipv4Addr,
+    (message_type, code): (u8, u8),
+    rest: [u8; 4],
+    quoted: &[u8],
+) -> Vec<u8> {
+    let mut message = [&[message_type, code, 0, 0], &rest[..], quoted].concat();
+    assert!(icmp::finish(&mut message), "the header is there");
+    ipv4(src, dst, ipv4::ICMP, &message)
+}
+
 /// An IPv4 packet with a TTL of 64 around any `payload`.
 ///
 /// # Panics

@@ -9,8 +9,17 @@ pub const HEADER_LEN: usize = size_of::<Header>();
 
 /// Type of an echo reply.
 pub const ECHO_REPLY: u8 = 0;
+/// Type: the packet quoted could not be delivered.
+pub const DESTINATION_UNREACHABLE: u8 = 3;
+/// Type: send less (deprecated by RFC 6633).
+pub const SOURCE_QUENCH: u8 = 4;
 /// Type of an echo request.
 pub const ECHO_REQUEST: u8 = 8;
+/// Type: the packet quoted took too many hops.
+pub const TIME_EXCEEDED: u8 = 11;
+
+/// Code of [`DESTINATION_UNREACHABLE`]: too long for the next hop and not to be fragmented (RFC 1191).
+pub const FRAGMENTATION_NEEDED: u8 = 4;
 
 /// The header of an ICMP message, as echo messages use it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
@@ -22,9 +31,10 @@ pub struct Header {
     pub code: u8,
     /// Over the whole message.
     pub checksum: U16,
-    /// Echo messages: which series of requests this is.
+    /// Echo messages: which series of requests this is. Errors: how long the quoted part is, if extensions follow it
+    /// (RFC 4884, 4).
     pub identifier: U16,
-    /// Echo messages: which request of the series.
+    /// Echo messages: which request of the series. [`FRAGMENTATION_NEEDED`]: the MTU of the next hop (RFC 1191, 4).
     pub sequence: U16,
 }
 
@@ -62,6 +72,18 @@ pub fn parse(message: &[u8]) -> Result<Header, IcmpError> {
     Ok(*header)
 }
 
+/// Makes the checksum of a whole `message` right. `false`: too short to be one.
+#[must_use]
+pub fn finish(message: &mut [u8]) -> bool {
+    let Some(header) = Header::view_mut(message) else { return false };
+    header.checksum.set(0);
+    let sum = !checksum::ones_complement(message);
+    if let Some(header) = Header::view_mut(message) {
+        header.checksum.set(sum);
+    }
+    true
+}
+
 /// Turns the echo request at the start of `message` into its reply, and says whether it was one. Swapping the IP
 /// addresses is the caller's; that changes no checksum.
 #[must_use]
@@ -86,9 +108,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn request(identifier: u16, sequence: u16, data: &[u8]) -> Vec<u8> {
-        let mut bytes = [&[8, 0, 0, 0][..], &identifier.to_be_bytes(), &sequence.to_be_bytes(), data].concat();
-        let sum = !checksum::ones_complement(&bytes);
-        bytes[2..4].copy_from_slice(&sum.to_be_bytes());
+        let mut bytes = [&[8, 0, 9, 9][..], &identifier.to_be_bytes(), &sequence.to_be_bytes(), data].concat();
+        assert!(finish(&mut bytes));
         bytes
     }
 

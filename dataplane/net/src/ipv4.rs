@@ -154,6 +154,22 @@ pub enum Ipv4Error {
 /// caller's to trim.
 #[inline]
 pub fn parse(packet: &[u8], port_says: RxChecksum) -> Result<Ipv4, Ipv4Error> {
+    let ip = parse_quoted(packet)?;
+    let whole_header = packet.get(..ip.header_len).ok_or(Ipv4Error::Truncated)?;
+    if port_says != RxChecksum::Good && checksum::ones_complement(whole_header) != 0xffff {
+        return Err(Ipv4Error::Checksum);
+    }
+    if !(ip.header_len..=packet.len()).contains(&ip.total_len) {
+        return Err(Ipv4Error::TotalLength(ip.total_len));
+    }
+    Ok(ip)
+}
+
+/// Reads the IPv4 header at the start of the part of a packet that an ICMP error quotes. What followed it may be
+/// missing, so `total_len` is only what the header claims; nor is the checksum looked at, which not every router mends
+/// in what it quotes.
+#[inline]
+pub fn parse_quoted(packet: &[u8]) -> Result<Ipv4, Ipv4Error> {
     let header = Header::view(packet).ok_or(Ipv4Error::Truncated)?;
     let version = header.version_ihl >> 4;
     if version != 4 {
@@ -163,18 +179,13 @@ pub fn parse(packet: &[u8], port_says: RxChecksum) -> Result<Ipv4, Ipv4Error> {
     if header_len < HEADER_LEN {
         return Err(Ipv4Error::HeaderLength(header_len));
     }
-    let whole_header = packet.get(..header_len).ok_or(Ipv4Error::Truncated)?;
-    if port_says != RxChecksum::Good && checksum::ones_complement(whole_header) != 0xffff {
-        return Err(Ipv4Error::Checksum);
-    }
-    let total_len = usize::from(header.total_len.get());
-    if !(header_len..=packet.len()).contains(&total_len) {
-        return Err(Ipv4Error::TotalLength(total_len));
+    if header_len > packet.len() {
+        return Err(Ipv4Error::Truncated);
     }
     let fragment = header.fragment.get();
     Ok(Ipv4 {
         header_len,
-        total_len,
+        total_len: usize::from(header.total_len.get()),
         protocol: header.protocol,
         src: header.source(),
         dst: header.destination(),
@@ -238,6 +249,16 @@ mod tests {
         assert_eq!(parse_edited(|h| h.version_ihl = 0x44), Err(Ipv4Error::HeaderLength(16)));
         assert_eq!(parse_edited(|h| h.total_len.set(19)), Err(Ipv4Error::TotalLength(19)));
         assert_eq!(parse_edited(|h| h.total_len.set(25)), Err(Ipv4Error::TotalLength(25)));
+    }
+
+    #[test]
+    fn a_quoted_packet_may_be_cut_short_behind_its_header() {
+        let mut bytes = packet(|h| h.total_len.set(1500));
+        bytes[8] ^= 1;
+        let quoted = parse_quoted(&bytes).expect("a header");
+        assert_eq!((quoted.header_len, quoted.total_len, quoted.src), (20, 1500, SRC));
+        assert_eq!(parse_quoted(&bytes[..19]), Err(Ipv4Error::Truncated));
+        assert_eq!(parse_quoted(&packet(|h| h.version_ihl = 0x47)), Err(Ipv4Error::Truncated));
     }
 
     #[test]

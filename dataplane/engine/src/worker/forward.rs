@@ -68,7 +68,12 @@ impl<B: Buffer> Worker<'_, B> {
     }
 
     /// Makes sure the flow has a next hop chosen by the routes in force.
-    fn choose_way<O>(&mut self, context: &Context<'_, O>, number: u32, direction: Direction) -> Result<(), DropReason> {
+    pub(super) fn choose_way<O>(
+        &mut self,
+        context: &Context<'_, O>,
+        number: u32,
+        direction: Direction,
+    ) -> Result<(), DropReason> {
         let routes = &context.snapshot.routes;
         let flow = self.flows.flow_mut(number);
         if flow.route_generation != routes.generation {
@@ -93,7 +98,13 @@ impl<B: Buffer> Worker<'_, B> {
     }
 
     /// Sends a rewritten packet to the flow's next hop, or lets it wait for that to be known.
-    fn send<O: Output<B>>(&mut self, context: &mut Context<'_, O>, number: u32, direction: Direction, packet: B) {
+    pub(super) fn send<O: Output<B>>(
+        &mut self,
+        context: &mut Context<'_, O>,
+        number: u32,
+        direction: Direction,
+        packet: B,
+    ) {
         let flow = self.flows.flow(number);
         if packet.bytes().len() > ethernet::HEADER_LEN + usize::from(flow.mtu(direction)) {
             return self.discard(packet, DropReason::ExceedsMtu);

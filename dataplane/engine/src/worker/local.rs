@@ -11,6 +11,7 @@ use net::{Buffer, MacAddr, ipv4};
 
 use super::{Context, Worker, tell};
 use crate::drop_reason::DropReason;
+use crate::icmp_error;
 use crate::id::InterfaceId;
 use crate::neighbour::{NeighbourKey, Note};
 use crate::output::Output;
@@ -52,6 +53,13 @@ impl<B: Buffer> Worker<'_, B> {
     }
 
     pub(super) fn take_icmp<O: Output<B>>(&mut self, context: &mut Context<'_, O>, mut packet: B, ip: &Ipv4) {
+        let message = packet.bytes().get(ethernet::HEADER_LEN + ip.header_len..).unwrap_or_default();
+        match icmp::parse(message) {
+            Ok(header) if icmp_error::is_translated(&header) => return self.take_error(context, packet, ip),
+            Ok(_) => {}
+            Err(IcmpError::Truncated) => return self.discard(packet, DropReason::BadTransportHeader),
+            Err(IcmpError::Checksum) => return self.discard(packet, DropReason::BadIcmpChecksum),
+        }
         if !context.snapshot.addresses.contains_key(&ip.dst) {
             return self.discard(packet, DropReason::NotLocal);
         }
@@ -70,10 +78,6 @@ impl<B: Buffer> Worker<'_, B> {
 fn answer_echo(packet: &mut impl Buffer, ip: &Ipv4, ours: MacAddr) -> Result<(), DropReason> {
     let frame = packet.bytes_mut();
     let message = frame.get_mut(ethernet::HEADER_LEN + ip.header_len..).ok_or(DropReason::BadBuffer)?;
-    icmp::parse(message).map_err(|error| match error {
-        IcmpError::Truncated => DropReason::BadTransportHeader,
-        IcmpError::Checksum => DropReason::BadIcmpChecksum,
-    })?;
     if !icmp::make_echo_reply(message) {
         return Err(DropReason::UnknownProtocol);
     }

@@ -7,6 +7,7 @@ mod admit;
 mod forward;
 mod list;
 mod local;
+mod related;
 
 use std::sync::Arc;
 

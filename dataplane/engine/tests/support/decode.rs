@@ -1,7 +1,8 @@
 //! An independent decoder, which insists on right lengths and checksums.
 
-use std::net::SocketAddrV4;
+use std::net::{Ipv4Addr, SocketAddrV4};
 
+use etherparse::checksum::Sum16BitWords;
 use etherparse::{LinkSlice, NetSlice, SlicedPacket, TransportSlice};
 
 /// A frame as the independent decoder sees it.
@@ -67,5 +68,41 @@ pub fn decode(frame: &[u8]) -> Decoded {
         identification: header.identification,
         tcp,
         payload,
+    }
+}
+
+/// An ICMP message as the independent decoder sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecodedIcmp {
+    pub source: Ipv4Addr,
+    pub destination: Ipv4Addr,
+    pub ttl: u8,
+    pub tos: u8,
+    pub message_type: u8,
+    pub code: u8,
+    /// The second word of the header.
+    pub rest: [u8; 4],
+    pub payload: Vec<u8>,
+}
+
+/// Decodes an ICMP frame; panics at anything wrong with it.
+pub fn decode_icmp(frame: &[u8]) -> DecodedIcmp {
+    let packet = SlicedPacket::from_ethernet(frame).expect("a sound frame");
+    let Some(NetSlice::Ipv4(ip)) = &packet.net else { panic!("not IPv4: {frame:02x?}") };
+    let header = ip.header().to_header();
+    assert_eq!(header.header_checksum, header.calc_header_checksum(), "IPv4 checksum");
+    assert_eq!(usize::from(header.total_len) + 14, frame.len(), "bytes behind the packet");
+    let Some(TransportSlice::Icmpv4(icmp)) = packet.transport else { panic!("not ICMP: {frame:02x?}") };
+    assert_eq!(Sum16BitWords::new().add_slice(icmp.slice()).ones_complement(), 0, "ICMP checksum");
+    let message = icmp.slice();
+    DecodedIcmp {
+        source: header.source.into(),
+        destination: header.destination.into(),
+        ttl: header.time_to_live,
+        tos: frame[15],
+        message_type: message[0],
+        code: message[1],
+        rest: message[4..8].try_into().unwrap(),
+        payload: message[8..].to_vec(),
     }
 }

@@ -1,6 +1,7 @@
 //! A worker with two interfaces, a client network and a server network, and the owner of neighbours beside it.
 #![allow(dead_code, unreachable_pub, reason = "a module of several test binaries, each of which uses its part")]
 
+pub mod connection;
 pub mod decode;
 pub mod team;
 
