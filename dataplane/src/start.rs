@@ -13,6 +13,7 @@ use dpdk::{Device, Eal, EalConfig, Lcore as EalLcore, LcoreHandle, LogLevel, Mem
 use engine::counters::{Counters, Slots};
 use engine::flow::region_size;
 use engine::neighbour::{Limits, Owner as Neighbours, Timers};
+use engine::snapshot::Settings;
 use engine::steering::{KEY_LEN, Steering};
 use engine::{Secrets, Time, Worker, WorkerId};
 use tracing::{info, warn};
@@ -97,7 +98,8 @@ pub fn start_workers(
 ) -> Result<(State, Workers)> {
     let secrets = secrets()?;
     let stop: Stop = Arc::new(AtomicBool::new(false));
-    let compiler = Compiler::new(secrets.hash_key, ports.interfaces(), &config.timeouts);
+    let settings = Settings { decrement_ttl: config.decrement_ttl };
+    let compiler = Compiler::new(secrets.hash_key, ports.interfaces(), &config.timeouts, settings);
     let lcores: Vec<EalLcore> = eal.lcores().into_iter().filter(|lcore| lcore.id != CONTROL_LCORE).collect();
     let queues = ports.queues(config.worker_cpus.len());
     let mut workers = Workers { stop, threads: Vec::new(), handles: Vec::new() };

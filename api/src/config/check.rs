@@ -51,6 +51,7 @@ impl Checker<'_> {
             servers: section.servers,
             local_addresses: section.local_addresses,
             neighbours: section.neighbours,
+            decrement_ttl: section.decrement_ttl,
             ports,
             objects,
             timeouts: section.timeouts,

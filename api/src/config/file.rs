@@ -38,6 +38,7 @@ pub(super) struct DataplaneSection {
     pub(super) local_addresses: u32,
     #[serde(deserialize_with = "count::<_, 16, 1_048_576>")]
     pub(super) neighbours: u32,
+    pub(super) decrement_ttl: bool,
     pub(super) port: Vec<PortSection>,
     pub(super) address: Vec<Spanned<AddressSection>>,
     pub(super) route: Vec<Spanned<RouteSection>>,
@@ -58,6 +59,7 @@ impl Default for DataplaneSection {
             servers: 65_536,
             local_addresses: 1_024,
             neighbours: 16_384,
+            decrement_ttl: false,
             port: Vec::new(),
             address: Vec::new(),
             route: Vec::new(),

@@ -59,6 +59,8 @@ pub struct Dataplane {
     pub local_addresses: u32,
     /// Neighbours, learned and static.
     pub neighbours: u32,
+    /// Whether forwarding counts as a hop: TTLs are decremented, and packets whose TTL is used up are refused.
+    pub decrement_ttl: bool,
     /// The ports, in the order of the file; at most 64.
     pub ports: Vec<Port>,
     /// The addresses, then the routes, in the order of the file.

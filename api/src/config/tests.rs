@@ -28,6 +28,7 @@ fn an_empty_file_is_all_defaults() {
     assert_eq!((dataplane.services, dataplane.servers), (16_384, 65_536));
     assert_eq!((dataplane.local_addresses, dataplane.neighbours), (1_024, 16_384));
     assert_eq!((dataplane.hugepages, dataplane.poll), (Hugepages::Auto, Poll::Adaptive));
+    assert!(!dataplane.decrement_ttl);
     assert_eq!((dataplane.timeouts.tcp.established, dataplane.timeouts.udp.normal), (90, 300));
     assert_eq!(config.ipc.group, "sluice");
     assert_eq!(config.ipc.socket("edge"), Path::new("/run/sluice/edge/dataplane.sock"));
@@ -58,6 +59,7 @@ worker_cpus = [1, 2]
 memory = "2G"
 hugepages = "never"
 poll = "busy"
+decrement_ttl = true
 connections = "4M"
 servers = 100
 
@@ -103,6 +105,7 @@ users = { vrrpd = "me" }
     let dataplane = &config.dataplane;
     assert_eq!((dataplane.memory_mib, dataplane.connections, dataplane.servers), (2048, 4 << 20, 100));
     assert_eq!((dataplane.hugepages, dataplane.poll), (Hugepages::Never, Poll::Busy));
+    assert!(dataplane.decrement_ttl);
     assert_eq!((dataplane.timeouts.conn_init, dataplane.timeouts.tcp.established), (5, 3600));
     assert_eq!((dataplane.timeouts.udp.oneway, dataplane.timeouts.udp.normal), (10, 300));
     let first = &dataplane.ports[0];
@@ -121,8 +124,8 @@ users = { vrrpd = "me" }
         metric: 7,
     };
     let [placed_address, placed_default, lan] = dataplane.objects.as_slice() else { panic!("{:?}", dataplane.objects) };
-    assert_eq!(*placed_address, Placed { object: Object::Address(address), line: 22 });
-    assert_eq!(*placed_default, Placed { object: Object::Route(default), line: 27 });
+    assert_eq!(*placed_address, Placed { object: Object::Address(address), line: 23 });
+    assert_eq!(*placed_default, Placed { object: Object::Route(default), line: 28 });
     assert!(matches!(&lan.object, Object::Route(route) if route.scope == RouteScope::Link));
     assert_eq!(config.ipc.socket("default"), Path::new("/tmp/s"));
     assert_eq!(config.ipc.users[0], (Owner::Vrrpd, "me".into()));

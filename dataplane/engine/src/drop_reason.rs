@@ -79,10 +79,14 @@ counted! {
         NeighbourQueueFull => "neighbour_queue_full",
         /// The neighbour did not answer.
         NeighbourUnreachable => "neighbour_unreachable",
-        /// Longer than the MTU of the way on.
+        /// Longer than the MTU of the way on, and not to be fragmented.
         ExceedsMtu => "exceeds_mtu",
         /// The worker that owns the flow is too far behind to take the packet.
         RedirectRingFull => "redirect_ring_full",
+        /// To be fragmented, but there was no buffer for the fragments.
+        NoFragmentBuffer => "no_fragment_buffer",
+        /// Its hops are used up.
+        TtlExpired => "ttl_expired",
         /// The port refused the packet: its queue is full or its link down.
         TransmitRefused => "transmit_refused",
     }
@@ -97,6 +101,8 @@ counted! {
         NoteLost => "note_lost",
         /// There was no buffer for a packet to be made.
         NoBuffer => "no_buffer",
+        /// A packet was dropped without an ICMP error to its sender, because there were too many of those.
+        IcmpErrorSuppressed => "icmp_error_suppressed",
     }
 }
 

@@ -4,6 +4,7 @@
 pub mod counters;
 mod drop_reason;
 pub mod flow;
+mod fragment;
 mod fullnat;
 mod icmp_error;
 mod id;
@@ -13,6 +14,7 @@ mod output;
 mod parse;
 pub mod port;
 mod prefetch;
+mod rate_limit;
 mod scheduler;
 pub mod snapshot;
 pub mod steering;

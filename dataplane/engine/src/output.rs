@@ -1,4 +1,4 @@
-//! Where the engine's packets and notes go.
+//! Where the engine's packets and notes go, and where its own packets come from.
 
 use crate::id::{InterfaceId, WorkerId};
 use crate::neighbour::Note;
@@ -14,6 +14,9 @@ pub trait Output<B> {
     /// # Errors
     /// The frame.
     fn redirect(&mut self, owner: WorkerId, packet: B) -> Result<(), B>;
+
+    /// An empty buffer for a packet that begins here; `None` when there is none left.
+    fn allocate(&mut self) -> Option<B>;
 
     /// Tells control something. Says false when control is too far behind to take it.
     fn note(&mut self, note: Note) -> bool;

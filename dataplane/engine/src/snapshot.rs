@@ -28,6 +28,15 @@ pub struct Snapshot {
     pub services: Arc<Map<ServiceKey, Arc<Service>>>,
     /// The timeouts of states.
     pub timeouts: Arc<Timeouts>,
+    /// What else may be chosen.
+    pub settings: Settings,
+}
+
+/// Choices that hold for all traffic.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Whether forwarding counts as a hop: the TTL is decremented, and a packet whose TTL is used up is refused.
+    pub decrement_ttl: bool,
 }
 
 impl Snapshot {
@@ -40,6 +49,7 @@ impl Snapshot {
             routes: Arc::default(),
             services: Arc::new(map(hash_key)),
             timeouts: Arc::default(),
+            settings: Settings::default(),
         }
     }
 

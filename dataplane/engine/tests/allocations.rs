@@ -11,7 +11,7 @@ use arrayvec::ArrayVec;
 use engine::neighbour::Note;
 use engine::{BURST, InterfaceId, Output, WorkerId};
 use net::tcp::Flags;
-use net::{Buffer, HeapBuffer, Meta, Pool, build};
+use net::{Buffer, HeapBuffer, HeapPool, Meta, Pool, build};
 use support::*;
 
 struct Counting;
@@ -44,8 +44,8 @@ fn allocations() -> u64 {
 }
 
 /// Counts what comes out and lets it go.
-#[derive(Default)]
 struct Sink {
+    pool: HeapPool,
     sent: u64,
     notes: u64,
 }
@@ -60,6 +60,10 @@ impl Output<HeapBuffer> for Sink {
         Err(packet)
     }
 
+    fn allocate(&mut self) -> Option<HeapBuffer> {
+        self.pool.allocate()
+    }
+
     fn note(&mut self, _: Note) -> bool {
         self.notes += 1;
         true
@@ -70,7 +74,7 @@ impl Output<HeapBuffer> for Sink {
 fn a_million_packets_allocate_nothing() {
     let mut world = World::with(Size { flows: 4096, buffers: 256 });
     world.acquaint();
-    let mut sink = Sink::default();
+    let mut sink = Sink { pool: HeapPool::new(256), sent: 0, notes: 0 };
     let mut burst: ArrayVec<HeapBuffer, BURST> = ArrayVec::new();
     let templates = [
         from_client(build::tcp(CLIENT, HTTP, Flags::SYN, 1, 0, &[2, 4, 5, 0xb4], &[])),
@@ -86,7 +90,7 @@ fn a_million_packets_allocate_nothing() {
     while packets < 1_000_000 {
         for slot in 0..BURST {
             let template = &templates[slot % templates.len()];
-            let mut buffer = world.pool.allocate().unwrap();
+            let mut buffer = world.wire.pool.allocate().unwrap();
             assert!(buffer.append(template.len()));
             buffer.bytes_mut().copy_from_slice(template);
             // A client port of its own: most packets begin a flow, until the table is full. No checksum covers the

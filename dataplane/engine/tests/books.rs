@@ -84,6 +84,6 @@ proptest! {
         world.assert_balanced();
         prop_assert_eq!(world.flows().len(), 0);
         prop_assert_eq!(world.counters().held.get(), 0);
-        prop_assert_eq!(world.pool.live(), 0);
+        prop_assert_eq!(world.wire.pool.live(), 0);
     }
 }

@@ -1,7 +1,7 @@
 //! IPv4 (RFC 791).
 
 use crate::buffer::RxChecksum;
-use crate::checksum;
+use crate::checksum::{self, Delta};
 use std::net::Ipv4Addr;
 use zerocopy::byteorder::network_endian::U16;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
@@ -91,10 +91,67 @@ impl Header {
         self.destination.into()
     }
 
+    /// Takes one hop off, with the checksum.
+    #[inline]
+    pub fn decrement_ttl(&mut self) {
+        let ttl = self.ttl.saturating_sub(1);
+        let word = |ttl| u16::from_be_bytes([ttl, self.protocol]);
+        self.checksum.set(Delta::NONE.replace16(word(self.ttl), word(ttl)).apply(self.checksum.get()));
+        self.ttl = ttl;
+    }
+
+    /// Sets the identification, with the checksum.
+    pub fn set_identification(&mut self, identification: u16) {
+        let delta = Delta::NONE.replace16(self.identification.get(), identification);
+        self.checksum.set(delta.apply(self.checksum.get()));
+        self.identification.set(identification);
+    }
+
+    /// Makes the packet the fragment that begins `offset` bytes, a multiple of 8, into the payload of the whole. The
+    /// checksum is the caller's: see [`finish`].
+    pub fn set_fragment(&mut self, offset: u16, more_fragments: bool) {
+        let more = if more_fragments { MORE_FRAGMENTS } else { 0 };
+        self.fragment.set((offset / 8) | more);
+    }
+
     /// Length of the header with its options in bytes: 0 to 60, and at least 20 in a packet that [`parse`] took.
     #[inline]
     pub fn header_len(&self) -> usize {
         usize::from(self.version_ihl & 0x0f) * 4
+    }
+}
+
+/// Makes the checksum of the header at the start of `packet` right. `false`: there is no whole header.
+#[must_use]
+pub fn finish(packet: &mut [u8]) -> bool {
+    let Some(header) = Header::view_mut(packet) else { return false };
+    header.checksum.set(0);
+    let len = header.header_len();
+    let Some(sum) = packet.get(..len).map(|header| !checksum::ones_complement(header)) else { return false };
+    if let Some(header) = Header::view_mut(packet) {
+        header.checksum.set(sum);
+    }
+    true
+}
+
+/// Overwrites by padding those options that only the first fragment of a packet has (RFC 791, 3.1, "Options").
+pub fn drop_first_only_options(packet: &mut [u8]) {
+    const COPIED: u8 = 0x80;
+    const END: u8 = 0;
+    const NOP: u8 = 1;
+    let header_len = Header::view(packet).map_or(0, Header::header_len);
+    let mut options = packet.get_mut(HEADER_LEN..header_len).unwrap_or_default();
+    while let [kind, rest @ ..] = options
+        && *kind != END
+    {
+        let len = if *kind == NOP { 1 } else { rest.first().map_or(0, |&len| usize::from(len)) };
+        let Some((option, others)) = options.split_at_mut_checked(len).filter(|(option, _)| !option.is_empty()) else {
+            return;
+        };
+        if option[0] & COPIED == 0 {
+            option.fill(NOP);
+        }
+        options = others;
     }
 }
 
@@ -249,6 +306,35 @@ mod tests {
         assert_eq!(parse_edited(|h| h.version_ihl = 0x44), Err(Ipv4Error::HeaderLength(16)));
         assert_eq!(parse_edited(|h| h.total_len.set(19)), Err(Ipv4Error::TotalLength(19)));
         assert_eq!(parse_edited(|h| h.total_len.set(25)), Err(Ipv4Error::TotalLength(25)));
+    }
+
+    #[test]
+    fn fields_change_with_the_checksum() {
+        let mut bytes = packet(|h| h.fragment.set(0x4000));
+        let header = Header::view_mut(&mut bytes).expect("a header");
+        header.decrement_ttl();
+        header.set_identification(0xabcd);
+        assert_eq!(parse(&bytes, RxChecksum::Unknown).map(|ip| ip.ttl), Ok(63));
+        assert_eq!(bytes[4..6], [0xab, 0xcd]);
+        let header = Header::view_mut(&mut bytes).expect("a header");
+        header.set_fragment(1480, true);
+        assert!(finish(&mut bytes) && !finish(&mut bytes[..19]));
+        let ip = parse(&bytes, RxChecksum::Unknown).expect("sound");
+        assert_eq!((ip.fragment_offset, ip.more_fragments, ip.dont_fragment), (1480, true, false));
+    }
+
+    #[test]
+    fn later_fragments_keep_only_the_options_that_are_copied() {
+        let with = |options: [u8; 12]| [&packet(|h| h.version_ihl = 0x48)[..20], &options[..]].concat();
+        // Timestamp, padding, loose source route, end.
+        let mut bytes = with([68, 4, 5, 0, 1, 131, 3, 4, 0, 7, 7, 7]);
+        drop_first_only_options(&mut bytes);
+        assert_eq!(bytes[20..], [1, 1, 1, 1, 1, 131, 3, 4, 0, 7, 7, 7]);
+        for bad in [[68, 0, 5, 0, 1, 1, 1, 1, 1, 1, 1, 1], [68, 40, 5, 0, 1, 1, 1, 1, 1, 1, 1, 1]] {
+            let mut bytes = with(bad);
+            drop_first_only_options(&mut bytes);
+            assert_eq!(bytes[20..], bad);
+        }
     }
 
     #[test]

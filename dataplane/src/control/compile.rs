@@ -8,7 +8,7 @@ use std::sync::Arc;
 use api::config::Timeouts as ConfiguredTimeouts;
 use api::{Change, ObjectKey, Protocol, RouteScope, ServiceKey};
 use engine::flow::State;
-use engine::snapshot::{self, Interface, Local, Route, Routes, Server, Service, Snapshot, Timeouts};
+use engine::snapshot::{self, Interface, Local, Route, Routes, Server, Service, Settings, Snapshot, Timeouts};
 use engine::{InterfaceId, Scheduler};
 use ipnet::IpNet;
 use net::ipv4;
@@ -23,10 +23,16 @@ pub struct Compiler {
 
 impl Compiler {
     /// Starts from a configuration without objects.
-    pub fn new(hash_key: [u64; 4], interfaces: Vec<Interface>, timeouts: &ConfiguredTimeouts) -> Self {
+    pub fn new(
+        hash_key: [u64; 4],
+        interfaces: Vec<Interface>,
+        timeouts: &ConfiguredTimeouts,
+        settings: Settings,
+    ) -> Self {
         let mut latest = Snapshot::empty(hash_key);
         latest.interfaces = interfaces.into();
         latest.timeouts = Arc::new(compile_timeouts(timeouts));
+        latest.settings = settings;
         Compiler { hash_key, latest }
     }
 

@@ -61,8 +61,8 @@ impl Lcore<'_> {
         let clock = Clock::new();
         let mut idle = Idle::new(poll, clock.now());
         let WorkerEnd { mail, returned, notes } = rings;
-        let out = PortOutput::new(queues.transmit.into_iter(), handover.to, notes, &counters);
-        let mut turn = Turn { worker, snapshot, pool, mail, returned, out, last_tick: clock.now().tick() };
+        let out = PortOutput::new(queues.transmit.into_iter(), handover.to, notes, pool, &counters);
+        let mut turn = Turn { worker, snapshot, mail, returned, out, last_tick: clock.now().tick() };
         let mut receive = queues.receive;
         let mut others = handover.from;
         while !stop.load(Ordering::Relaxed) {
@@ -81,7 +81,6 @@ impl Lcore<'_> {
 struct Turn<'m, 'c> {
     worker: Worker<'m, Frame>,
     snapshot: Arc<Snapshot>,
-    pool: FramePool,
     mail: rtrb::Consumer<Mail>,
     returned: rtrb::Producer<Returned>,
     out: PortOutput<'c>,
@@ -158,7 +157,7 @@ impl Turn<'_, '_> {
                 None
             }
             Mail::Ask { key, source, to } => {
-                self.worker.ask(&self.snapshot, &mut self.pool, key, source, to, &mut self.out);
+                self.worker.ask(&self.snapshot, key, source, to, &mut self.out);
                 None
             }
             Mail::List(mut page) => {

@@ -1,12 +1,13 @@
-//! Packets on their way to the ports' transmit queues, and notes on their way to control.
+//! Packets on their way to the ports' transmit queues, notes on their way to control, and buffers for new packets.
 
 use arrayvec::ArrayVec;
 use dpdk::{Mbuf, TxQueue};
 use engine::counters::Counters;
 use engine::neighbour::Note;
 use engine::{InterfaceId, Output, WorkerId};
+use net::Pool;
 
-use super::frame::Frame;
+use super::frame::{Frame, FramePool};
 
 /// Packets gathered before they are handed to the port.
 const GATHER: usize = 64;
@@ -22,6 +23,7 @@ pub(super) struct PortOutput<'c> {
     ways: Vec<Way>,
     others: Vec<rtrb::Producer<Frame>>,
     notes: rtrb::Producer<Note>,
+    pool: FramePool,
     counters: &'c Counters,
 }
 
@@ -30,14 +32,11 @@ impl<'c> PortOutput<'c> {
         queues: impl Iterator<Item = TxQueue>,
         others: Vec<rtrb::Producer<Frame>>,
         notes: rtrb::Producer<Note>,
+        pool: FramePool,
         counters: &'c Counters,
     ) -> Self {
-        PortOutput {
-            ways: queues.map(|queue| Way { queue, gathered: ArrayVec::new() }).collect(),
-            others,
-            notes,
-            counters,
-        }
+        let ways = queues.map(|queue| Way { queue, gathered: ArrayVec::new() }).collect();
+        PortOutput { ways, others, notes, pool, counters }
     }
 
     /// Hands everything gathered to the ports.
@@ -76,6 +75,11 @@ impl Output<Frame> for PortOutput<'_> {
     fn redirect(&mut self, owner: WorkerId, packet: Frame) -> Result<(), Frame> {
         let Some(ring) = self.others.get_mut(usize::from(owner.0)) else { return Err(packet) };
         ring.push(packet).map_err(|rtrb::PushError::Full(packet)| packet)
+    }
+
+    #[inline]
+    fn allocate(&mut self) -> Option<Frame> {
+        self.pool.allocate()
     }
 
     fn note(&mut self, note: Note) -> bool {

@@ -4,12 +4,13 @@ use std::net::Ipv4Addr;
 
 use net::ethernet::{self, EtherType};
 use net::tcp::Flags;
-use net::{Buffer, MacAddr};
+use net::{Buffer, MacAddr, ipv4};
 
 use super::{Context, Worker, tell};
 use crate::counters::Counters;
 use crate::drop_reason::{DropReason, Event};
 use crate::flow::{Direction, State, TcpEvent, after_tcp, after_udp};
+use crate::fragment;
 use crate::fullnat::{self, Outcome};
 use crate::id::{InterfaceId, NextHop};
 use crate::neighbour::{NeighbourKey, Resolution};
@@ -35,6 +36,12 @@ impl<B: Buffer> Worker<'_, B> {
         self.advance(context, number, direction, segment);
         if let Err(reason) = self.choose_way(context, number, direction) {
             return self.discard(packet, reason);
+        }
+        if let Some(obstacle) = self.obstacle(context, number, direction, &segment.ip) {
+            return self.refuse(context, number, direction, packet, &segment.ip, obstacle);
+        }
+        if context.snapshot.settings.decrement_ttl {
+            take_hop(&mut packet);
         }
         match fullnat::rewrite(&mut packet, segment, self.flows.flow_mut(number), direction) {
             Ok(Outcome::Done) => {}
@@ -97,18 +104,42 @@ impl<B: Buffer> Worker<'_, B> {
         Ok(())
     }
 
-    /// Sends a rewritten packet to the flow's next hop, or lets it wait for that to be known.
+    /// Sends a rewritten packet on its flow's way, in fragments if it has to be.
     pub(super) fn send<O: Output<B>>(
         &mut self,
         context: &mut Context<'_, O>,
         number: u32,
         direction: Direction,
-        packet: B,
+        mut packet: B,
     ) {
-        let flow = self.flows.flow(number);
-        if packet.bytes().len() > ethernet::HEADER_LEN + usize::from(flow.mtu(direction)) {
-            return self.discard(packet, DropReason::ExceedsMtu);
+        let mtu = usize::from(self.flows.flow(number).mtu(direction));
+        if packet.bytes().len() <= ethernet::HEADER_LEN + mtu {
+            return self.deliver(context, number, direction, packet);
         }
+        self.identify(&mut packet);
+        match fragment::cut(packet, mtu, || context.out.allocate()) {
+            Ok(fragments) => {
+                self.counters.originated.add(fragments.len() as u64 - 1);
+                for fragment in fragments {
+                    self.deliver(context, number, direction, fragment);
+                }
+            }
+            Err((packet, reason)) => self.discard(packet, reason),
+        }
+    }
+
+    /// Gives a packet that will be cut an identification of ours: many senders share the addresses it now has, and what
+    /// they number alike must not be reassembled as one (RFC 6864, 5.3).
+    fn identify(&mut self, packet: &mut B) {
+        let network = packet.bytes_mut().get_mut(ethernet::HEADER_LEN..).unwrap_or_default();
+        if let Some(header) = ipv4::Header::view_mut(network) {
+            header.set_identification(self.identification);
+            self.identification = self.identification.wrapping_add(1);
+        }
+    }
+
+    /// Sends a packet to the flow's next hop, or lets it wait for that to be known.
+    fn deliver<O: Output<B>>(&mut self, context: &mut Context<'_, O>, number: u32, direction: Direction, packet: B) {
         match self.look_up(context, number, direction) {
             Ok((Resolution::Known(interface, mac), _)) => {
                 emit(&self.counters, context.snapshot, context.out, packet, interface, mac);
@@ -176,6 +207,14 @@ fn next_state(state: State, direction: Direction, segment: &Segment) -> State {
         return state;
     };
     after_tcp(state, direction, event)
+}
+
+/// Counts forwarding a packet, whose TTL is above 1, as a hop.
+pub(super) fn take_hop(packet: &mut impl Buffer) {
+    let network = packet.bytes_mut().get_mut(ethernet::HEADER_LEN..).unwrap_or_default();
+    if let Some(header) = ipv4::Header::view_mut(network) {
+        header.decrement_ttl();
+    }
 }
 
 /// Gives a packet its Ethernet header and sends it.

@@ -7,12 +7,13 @@ mod admit;
 mod forward;
 mod list;
 mod local;
+mod refuse;
 mod related;
 
 use std::sync::Arc;
 
 use arrayvec::ArrayVec;
-use net::{Buffer, Pool};
+use net::Buffer;
 
 use crate::counters::Counters;
 use crate::drop_reason::{DropReason, Event};
@@ -23,6 +24,7 @@ use crate::neighbour::{Limits, NeighbourKey, Neighbours, Note, Update};
 use crate::output::Output;
 use crate::parse::{self, Parsed};
 use crate::port::PortPool;
+use crate::rate_limit::RateLimit;
 use crate::scheduler::Cursor;
 use crate::snapshot::Snapshot;
 use crate::steering::Steering;
@@ -58,6 +60,9 @@ pub struct Worker<'m, B> {
     cursors: Box<[Cursor]>,
     counters: Arc<Counters>,
     isn: IsnGenerator,
+    icmp_errors: RateLimit,
+    /// The next identification of a packet that is sent in fragments.
+    identification: u16,
 }
 
 /// How a packet came to a worker: it is handed over once and no more.
@@ -103,6 +108,8 @@ impl<'m, B: Buffer> Worker<'m, B> {
             cursors: vec![Cursor::default(); slots.services].into(),
             counters,
             isn: IsnGenerator::new(secrets.isn_key),
+            icmp_errors: RateLimit::new(refuse::ICMP_ERRORS_PER_SECOND, refuse::ICMP_ERRORS_AT_ONCE),
+            identification: id.0 << 12,
         })
     }
 
@@ -216,14 +223,13 @@ impl<'m, B: Buffer> Worker<'m, B> {
     pub fn ask<O: Output<B>>(
         &mut self,
         snapshot: &Snapshot,
-        pool: &mut impl Pool<Buffer = B>,
         key: NeighbourKey,
         source: std::net::Ipv4Addr,
         to: Option<net::MacAddr>,
         out: &mut O,
     ) {
         let Some(interface) = snapshot.interface(key.interface) else { return };
-        let Some(mut packet) = pool.allocate() else { return self.counters.events(Event::NoBuffer).add(1) };
+        let Some(mut packet) = out.allocate() else { return self.counters.events(Event::NoBuffer).add(1) };
         let request = net::arp::Arp::request(interface.mac, source, key.address);
         self.counters.originated.add(1);
         if request.write(&mut packet, to.unwrap_or(net::MacAddr::broadcast())) {

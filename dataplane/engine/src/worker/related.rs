@@ -3,6 +3,7 @@
 use net::Buffer;
 use net::ipv4::Ipv4;
 
+use super::forward::take_hop;
 use super::{Context, Worker};
 use crate::drop_reason::DropReason;
 use crate::icmp_error::{self, Quote};
@@ -20,6 +21,13 @@ impl<B: Buffer> Worker<'_, B> {
         };
         if let Err(reason) = self.choose_way(context, number, direction) {
             return self.discard(packet, reason);
+        }
+        if context.snapshot.settings.decrement_ttl {
+            // About an error no error is sent (RFC 1812, 4.3.2.7).
+            if ip.ttl <= 1 {
+                return self.discard(packet, DropReason::TtlExpired);
+            }
+            take_hop(&mut packet);
         }
         match icmp_error::translate(&mut packet, ip, &quote, self.flows.flow(number), direction) {
             Ok(()) => self.send(context, number, direction, packet),

@@ -3,6 +3,7 @@
 
 pub mod connection;
 pub mod decode;
+pub mod fragments;
 pub mod team;
 
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -17,7 +18,7 @@ use engine::port::PortPool;
 use engine::snapshot::{Interface, Local, Route, Routes, Server, Service, ServiceKey, Snapshot};
 use engine::steering::{KEY_LEN, Steering};
 use engine::{BURST, DropReason, FlowPage, FlowRow, InterfaceId, Output, Scheduler, Secrets, Time, Worker, WorkerId};
-use net::{HeapBuffer, HeapPool, MacAddr, Meta, build};
+use net::{HeapBuffer, HeapPool, MacAddr, Meta, Pool, build};
 
 pub const LAN: InterfaceId = InterfaceId(0);
 pub const WAN: InterfaceId = InterfaceId(1);
@@ -36,10 +37,10 @@ pub const SERVERS: [Ipv4Addr; 2] = [Ipv4Addr::new(192, 168, 100, 2), Ipv4Addr::n
 const SLOTS: Slots = Slots { servers: 8, locals: 4, bindings: 8, services: 4 };
 
 /// What the worker put out.
-#[derive(Default)]
 pub struct Wire {
     pub frames: Vec<(InterfaceId, HeapBuffer)>,
     pub redirected: Vec<(WorkerId, HeapBuffer)>,
+    pub pool: HeapPool,
     pub notes: Vec<Note>,
 }
 
@@ -47,6 +48,12 @@ pub struct Wire {
 pub fn steering(workers: u16) -> Arc<Steering> {
     let key = |seed: u8| std::array::from_fn::<u8, KEY_LEN, _>(|n| (n as u8).wrapping_mul(167).wrapping_add(seed));
     Arc::new((0..=u8::MAX).find_map(|seed| Steering::new(key(seed), workers)).expect("a usable key"))
+}
+
+impl Wire {
+    pub fn new(buffers: usize) -> Self {
+        Wire { frames: Vec::new(), redirected: Vec::new(), pool: HeapPool::new(buffers), notes: Vec::new() }
+    }
 }
 
 impl Output<HeapBuffer> for Wire {
@@ -59,6 +66,10 @@ impl Output<HeapBuffer> for Wire {
         Ok(())
     }
 
+    fn allocate(&mut self) -> Option<HeapBuffer> {
+        self.pool.allocate()
+    }
+
     fn note(&mut self, note: Note) -> bool {
         self.notes.push(note);
         true
@@ -69,9 +80,8 @@ pub struct World {
     pub worker: Worker<'static, HeapBuffer>,
     pub snapshot: Snapshot,
     pub now: Time,
-    pub pool: HeapPool,
     pub owner: Owner,
-    wire: Wire,
+    pub wire: Wire,
 }
 
 /// Sizes of a world.
@@ -98,9 +108,8 @@ impl World {
             worker,
             snapshot: two_arm(),
             now: Time(0),
-            pool: HeapPool::new(size.buffers),
             owner: Owner::new(32, Timers::default()),
-            wire: Wire::default(),
+            wire: Wire::new(size.buffers),
         }
     }
 
@@ -145,7 +154,7 @@ impl World {
     pub fn burst(&mut self, interface: InterfaceId, frames: &[&[u8]]) -> Vec<(InterfaceId, Vec<u8>)> {
         let mut burst: ArrayVec<HeapBuffer, BURST> = ArrayVec::new();
         for frame in frames {
-            let mut buffer = net::Pool::allocate(&mut self.pool).expect("the pool has a buffer");
+            let mut buffer = self.wire.pool.allocate().expect("the pool has a buffer");
             assert!(net::Buffer::append(&mut buffer, frame.len()));
             net::Buffer::bytes_mut(&mut buffer).copy_from_slice(frame);
             burst.push(buffer.with_meta(Meta { interface: interface.0, ..Meta::default() }));
@@ -188,7 +197,7 @@ impl World {
             match action {
                 Action::Post(update) => self.worker.update_neighbour(&self.snapshot, update, &mut self.wire),
                 Action::Ask { key, source, to } => {
-                    self.worker.ask(&self.snapshot, &mut self.pool, key, source, to, &mut self.wire);
+                    self.worker.ask(&self.snapshot, key, source, to, &mut self.wire);
                 }
             }
         }
@@ -225,7 +234,7 @@ impl World {
         let credit = counters.received.get() + counters.originated.get();
         let debit = counters.transmitted.get() + counters.consumed.get() + dropped + counters.held.get();
         assert_eq!(credit, debit, "the books do not balance");
-        assert_eq!(self.pool.live() as u64, counters.held.get(), "buffers are missing");
+        assert_eq!(self.wire.pool.live() as u64, counters.held.get(), "buffers are missing");
         let flows = self.flows().len() as u64;
         assert_eq!(counters.connections.get(), flows);
         assert_eq!(counters.local(0).ports_in_use.get(), flows, "ports in use are not those of connections");

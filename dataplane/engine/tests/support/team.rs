@@ -10,7 +10,7 @@ use engine::neighbour::{Action, Limits, Owner, Timers};
 use engine::port::PortPool;
 use engine::snapshot::Snapshot;
 use engine::{BURST, DropReason, FlowPage, FlowRow, InterfaceId, Secrets, Time, Worker, WorkerId};
-use net::{Buffer, HeapBuffer, HeapPool, MacAddr, Meta, Pool, build};
+use net::{Buffer, HeapBuffer, MacAddr, Meta, Pool, build};
 
 use super::{CLIENT, CLIENT_MAC, LAN, LIP, SERVER_MAC, SERVERS, SLOTS, VIP, WAN, Wire, steering, two_arm};
 
@@ -18,7 +18,6 @@ pub struct Team {
     pub workers: Vec<Worker<'static, HeapBuffer>>,
     pub snapshot: Snapshot,
     pub now: Time,
-    pool: HeapPool,
     owner: Owner,
     wire: Wire,
 }
@@ -41,9 +40,8 @@ impl Team {
             workers: (0..workers).map(worker).collect(),
             snapshot: two_arm(),
             now: Time(0),
-            pool: HeapPool::new(256),
             owner: Owner::new(32, Timers::default()),
-            wire: Wire::default(),
+            wire: Wire::new(256),
         };
         let arp = |mac, ip, target| build::addressed(build::arp_request(mac, ip, target), mac, MacAddr::broadcast());
         team.receive(0, WAN, &arp(CLIENT_MAC, *CLIENT.ip(), VIP));
@@ -55,7 +53,7 @@ impl Team {
 
     /// Hands a frame to one worker and returns what all of them sent for it, with the worker that sent it.
     pub fn receive(&mut self, worker: usize, interface: InterfaceId, frame: &[u8]) -> Vec<(InterfaceId, Vec<u8>)> {
-        let mut buffer = self.pool.allocate().expect("the pool has a buffer");
+        let mut buffer = self.wire.pool.allocate().expect("the pool has a buffer");
         assert!(buffer.append(frame.len()));
         buffer.bytes_mut().copy_from_slice(frame);
         let mut burst = ArrayVec::<_, BURST>::new();
@@ -93,8 +91,9 @@ impl Team {
         let end = self.now + duration;
         while self.now < end {
             self.now = (self.now + Duration::from_millis(100)).min(end);
-            for worker in &mut self.workers {
-                while worker.tick(&self.snapshot, self.now, &mut self.wire) {}
+            for worker in 0..self.workers.len() {
+                while self.workers[worker].tick(&self.snapshot, self.now, &mut self.wire) {}
+                self.sent_by(worker);
             }
             self.wire.notes.clear();
         }

@@ -1,0 +1,61 @@
+//! A token bucket in the time that events bring along.
+
+use std::time::Duration;
+
+use crate::time::Time;
+
+/// So many at once, and so many a second in the long run.
+#[derive(Debug)]
+pub(crate) struct RateLimit {
+    /// What one costs.
+    cost: Duration,
+    limit: Duration,
+    /// What is owed for those let through, and when that was reckoned.
+    owed: Duration,
+    reckoned: Time,
+}
+
+impl RateLimit {
+    /// Lets through `at_once`, and `per_second` in the long run.
+    pub(crate) fn new(per_second: u32, at_once: u32) -> Self {
+        let cost = Duration::from_secs(1) / per_second;
+        RateLimit { cost, limit: cost * at_once, owed: Duration::ZERO, reckoned: Time(0) }
+    }
+
+    /// Whether one more may pass.
+    pub(crate) fn allow(&mut self, now: Time) -> bool {
+        let passed = Duration::from_nanos(now.0.saturating_sub(self.reckoned.0));
+        self.owed = self.owed.saturating_sub(passed);
+        self.reckoned = now;
+        let allowed = self.owed + self.cost <= self.limit;
+        if allowed {
+            self.owed += self.cost;
+        }
+        allowed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn passes(limit: &mut RateLimit, now: Time, attempts: usize) -> usize {
+        (0..attempts).filter(|_| limit.allow(now)).count()
+    }
+
+    #[test]
+    fn a_burst_and_then_the_rate() {
+        let mut limit = RateLimit::new(10, 5);
+        let mut now = Time(1 << 40);
+        assert_eq!(passes(&mut limit, now, 100), 5);
+        now = now + Duration::from_millis(100);
+        assert_eq!(passes(&mut limit, now, 100), 1);
+        let mut total = 0;
+        for _ in 0..1000 {
+            now = now + Duration::from_millis(10);
+            total += passes(&mut limit, now, 3);
+        }
+        assert_eq!(total, 100);
+        assert_eq!(passes(&mut limit, now + Duration::from_secs(3600), 100), 5);
+    }
+}
