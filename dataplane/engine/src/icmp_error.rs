@@ -164,7 +164,8 @@ fn restore_tcp(transport: &mut [u8], flow: &Flow, mut delta: Delta, direction: D
             }
         }
         Direction::In => {
-            if transport.get(13).is_some_and(|&flags| Flags(flags).contains(Flags::ACK)) {
+            // Where the flags are not quoted: a server's segment without ACK is a rarity.
+            if transport.get(13).is_none_or(|&flags| Flags(flags).contains(Flags::ACK)) {
                 delta = delta.combine(add32(transport, 8, shift));
             }
             delta = delta.combine(tcp::options::shift_sack(tcp::options_mut(transport), shift).unwrap_or(Delta::NONE));

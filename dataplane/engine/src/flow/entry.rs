@@ -55,13 +55,21 @@ pub struct Flow {
     pub(super) wheel_next: u32,
     pub(super) wheel_previous: u32,
     pub(super) wheel_slot: u32,
-    reserved: [u32; 10],
+
+    // What resets are made of, if nobody else ends the connection.
+    /// What the server acknowledged last, in its own view of the client's numbers.
+    server_acknowledged: u32,
+    /// What the client acknowledged last.
+    client_acknowledged: u32,
+    reserved: [u32; 8],
 }
 
 const _: () = assert!(size_of::<Flow>() == 128);
 
 const LIVE: u16 = 1;
 const SERVER_ISN_KNOWN: u16 = 2;
+const SERVER_ACKNOWLEDGED: u16 = 4;
+const CLIENT_ACKNOWLEDGED: u16 = 8;
 
 /// The endpoints of a flow: the client's side and the server's side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -216,6 +224,27 @@ impl Flow {
     pub(crate) fn learn_server_isn(&mut self, isn: u32) {
         self.server_isn_next = isn.wrapping_add(1);
         self.flags |= SERVER_ISN_KNOWN;
+    }
+
+    /// Notes what the sender of a segment that went in `direction` expects next; for the server, in its own view of the
+    /// client's numbers. The last word counts, not the greatest: what one forged segment spoils, the next mends.
+    pub(crate) fn note_acknowledgement(&mut self, direction: Direction, acknowledgement: u32) {
+        match direction {
+            Direction::In => {
+                self.client_acknowledged = acknowledgement;
+                self.flags |= CLIENT_ACKNOWLEDGED;
+            }
+            Direction::Out => {
+                self.server_acknowledged = acknowledgement;
+                self.flags |= SERVER_ACKNOWLEDGED;
+            }
+        }
+    }
+
+    /// What the client and the server expect next, each in its own view of the numbers; `None` unless both have said.
+    pub(crate) fn expected(&self) -> Option<(u32, u32)> {
+        let both = SERVER_ACKNOWLEDGED | CLIENT_ACKNOWLEDGED;
+        (self.flags & both == both).then_some((self.client_acknowledged, self.server_acknowledged))
     }
 
     /// Whether an acknowledgement number says that the client has seen none of the server's data yet.

@@ -197,6 +197,12 @@ impl<'m> FlowTable<'m> {
         self.wheel.expired(self.flows, now, budget)
     }
 
+    /// Ends a flow before its time.
+    pub fn remove(&mut self, number: u32) {
+        self.wheel.unlink(self.flows, number);
+        self.remove_expired(number);
+    }
+
     /// Ends a flow that [`FlowTable::next_expired`] gave.
     pub fn remove_expired(&mut self, number: u32) {
         let endpoints = self.flows[number as usize].endpoints();

@@ -7,7 +7,7 @@ use net::tcp::Flags;
 
 use super::{Context, Worker};
 use crate::drop_reason::DropReason;
-use crate::flow::{Endpoints, NoRoom, State};
+use crate::flow::{Direction, Endpoints, NoRoom, State};
 use crate::id::NextHop;
 use crate::parse::Segment;
 use crate::snapshot::{Local, Server, Service, ServiceKey, Snapshot};
@@ -16,8 +16,32 @@ use crate::snapshot::{Local, Server, Service, ServiceKey, Snapshot};
 const LOCALS_TRIED: usize = 16;
 
 impl<B: Buffer> Worker<'_, B> {
+    /// The connection of a packet and the packet's direction, or why it has none.
+    ///
+    /// A SYN between the endpoints of a connection that is over begins a new one (RFC 9293, 3.6.1, MAY-2). It is
+    /// admitted like any other, where DPVS goes on with the old server, port and shift of numbers: so it goes where new
+    /// connections go now, and to the server it comes from an endpoint that has no past there, whose numbers it could
+    /// refuse for being old. Should the SYN be an old duplicate, the client resets what came of it, and the server's
+    /// own TIME-WAIT has not been touched.
+    pub(super) fn find_or_admit<O>(
+        &mut self,
+        context: &Context<'_, O>,
+        segment: &Segment,
+        hash: u64,
+    ) -> Result<(u32, Direction), DropReason> {
+        if let Some((number, direction)) = self.flows.find(&segment.key, hash) {
+            let over = matches!(self.flows.flow(number).state(), State::TcpTimeWait | State::TcpClose);
+            if !(over && direction == Direction::In && is_opening(segment)) {
+                return Ok((number, direction));
+            }
+            self.give_back(number);
+            self.flows.remove(number);
+        }
+        self.admit(context, segment).map(|number| (number, Direction::In))
+    }
+
     /// Makes a connection for a packet that belongs to none, or says why there will be none.
-    pub(super) fn admit<O>(&mut self, context: &Context<'_, O>, segment: &Segment) -> Result<u32, DropReason> {
+    fn admit<O>(&mut self, context: &Context<'_, O>, segment: &Segment) -> Result<u32, DropReason> {
         let service = service_for(context.snapshot, segment)?;
         let cursor = self.cursors.get_mut(service.slot as usize).ok_or(DropReason::NoService)?;
         let server = service.schedule(cursor, &self.counters).copied().ok_or(DropReason::NoServer)?;
@@ -48,8 +72,8 @@ impl<B: Buffer> Worker<'_, B> {
         flow.local_slot = local.local_slot;
         flow.binding_slot = local.binding_slot;
         flow.route_generation = context.snapshot.routes.generation;
-        flow.set_next_hop(crate::flow::Direction::In, NextHop::NONE);
-        flow.set_next_hop(crate::flow::Direction::Out, NextHop::NONE);
+        flow.set_next_hop(Direction::In, NextHop::NONE);
+        flow.set_next_hop(Direction::Out, NextHop::NONE);
         if let Some(tcp) = &segment.tcp {
             flow.sequence_delta = self.isn.generate(&endpoints, context.now).wrapping_sub(tcp.seq);
         }
@@ -80,6 +104,12 @@ impl<B: Buffer> Worker<'_, B> {
     }
 }
 
+/// Whether a segment asks for a TCP connection.
+fn is_opening(segment: &Segment) -> bool {
+    let not_opening = Flags::ACK | Flags::RST | Flags::FIN;
+    segment.tcp.is_some_and(|tcp| tcp.flags.contains(Flags::SYN) && !tcp.flags.intersects(not_opening))
+}
+
 /// The service that takes a packet of no connection.
 fn service_for<'s>(snapshot: &'s Snapshot, segment: &Segment) -> Result<&'s Service, DropReason> {
     let key = &segment.key;
@@ -88,14 +118,8 @@ fn service_for<'s>(snapshot: &'s Snapshot, segment: &Segment) -> Result<&'s Serv
     let Some(service) = snapshot.services.get(&service_key) else {
         return Err(if held(&key.destination) { DropReason::NoService } else { DropReason::NotLocal });
     };
-    if let Some(tcp) = &segment.tcp {
-        let opening = tcp.flags.contains(Flags::SYN)
-            && !tcp.flags.intersects(Flags::ACK)
-            && !tcp.flags.intersects(Flags::RST)
-            && !tcp.flags.intersects(Flags::FIN);
-        if !opening {
-            return Err(DropReason::NoConnection);
-        }
+    if segment.tcp.is_some() && !is_opening(segment) {
+        return Err(DropReason::NoConnection);
     }
     if !held(&key.destination) {
         return Err(DropReason::VipNotHeld);

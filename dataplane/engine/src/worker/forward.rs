@@ -26,12 +26,9 @@ impl<B: Buffer> Worker<'_, B> {
         segment: &Segment,
         hash: u64,
     ) {
-        let (number, direction) = match self.flows.find(&segment.key, hash) {
-            Some(found) => found,
-            None => match self.admit(context, segment) {
-                Ok(number) => (number, Direction::In),
-                Err(reason) => return self.discard(packet, reason),
-            },
+        let (number, direction) = match self.find_or_admit(context, segment, hash) {
+            Ok(found) => found,
+            Err(reason) => return self.discard(packet, reason),
         };
         self.advance(context, number, direction, segment);
         if let Err(reason) = self.choose_way(context, number, direction) {
@@ -55,6 +52,9 @@ impl<B: Buffer> Worker<'_, B> {
     fn advance<O>(&mut self, context: &Context<'_, O>, number: u32, direction: Direction, segment: &Segment) {
         let flow = self.flows.flow_mut(number);
         flow.touch(context.tick);
+        if let Some(tcp) = segment.tcp.as_ref().filter(|tcp| tcp.flags.contains(Flags::ACK)) {
+            flow.note_acknowledgement(direction, tcp.ack);
+        }
         let server = self.counters.server(flow.server_slot);
         let bytes = segment.ip.total_len as u64;
         match direction {

@@ -9,6 +9,7 @@ mod list;
 mod local;
 mod refuse;
 mod related;
+mod reset;
 
 use std::sync::Arc;
 
@@ -198,10 +199,14 @@ impl<'m, B: Buffer> Worker<'m, B> {
 
     /// Does what is due: ends expired flows and repeats lost needs, a bounded number a turn. Says whether more is due.
     pub fn tick<O: Output<B>>(&mut self, snapshot: &Snapshot, now: Time, out: &mut O) -> bool {
-        let context = Context::new(snapshot, now, out);
+        let mut context = Context::new(snapshot, now, out);
         let mut budget = EXPIRY_BUDGET;
         while let Some(number) = self.flows.next_expired(context.tick, &mut budget) {
-            self.end(number);
+            if self.flows.flow(number).state() == State::TcpEstablished {
+                self.reset(&mut context, number);
+            }
+            self.give_back(number);
+            self.flows.remove_expired(number);
         }
         let counters = &self.counters;
         self.neighbours.remind(context.tick, REMINDER_BUDGET, |note| tell(counters, context.out, note));
@@ -265,8 +270,8 @@ impl<'m, B: Buffer> Worker<'m, B> {
         self.flows.set_state(number, state, snapshot.timeouts.ticks(state));
     }
 
-    /// Ends a flow that expired, and gives back what it held.
-    fn end(&mut self, number: u32) {
+    /// Gives back what a flow that ends has held.
+    fn give_back(&mut self, number: u32) {
         let flow = self.flows.flow(number);
         let endpoints = flow.endpoints();
         let local = self.counters.local(flow.local_slot);
@@ -276,7 +281,6 @@ impl<'m, B: Buffer> Worker<'m, B> {
         local.ports_in_use.subtract(1);
         self.counters.binding(flow.binding_slot).subtract(1);
         self.counters.server(flow.server_slot).gauge(flow.state().is_active()).subtract(1);
-        self.flows.remove_expired(number);
     }
 
     /// The worker a packet belongs to; what belongs to no flow is taken by whoever receives it.
