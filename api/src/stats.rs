@@ -28,7 +28,7 @@ pub struct Books {
     pub consumed: u64,
     /// Dropped, by reason; only reasons that occurred.
     pub drops: Vec<Counter>,
-    /// Held at the moment, waiting for a neighbour.
+    /// Held at the moment, waiting for a neighbour or for the first fragment of a datagram.
     pub held: u64,
 }
 
@@ -93,7 +93,7 @@ pub struct PoolStats {
     pub available: u64,
     /// Buffers that the ports' receive rings held when traffic had not begun.
     pub in_rings: u64,
-    /// Buffers holding packets in the workers, waiting for a neighbour.
+    /// Buffers holding packets that wait in the workers.
     pub held: u64,
 }
 

@@ -96,7 +96,7 @@ pub struct Counters {
     pub transmitted: Counter,
     /// Packets whose purpose ended here.
     pub consumed: Counter,
-    /// Packets waiting now.
+    /// Packets waiting now, for a neighbour or for the first fragment of their datagram.
     pub held: Counter,
     /// Connections now.
     pub connections: Counter,
@@ -124,8 +124,8 @@ impl Counters {
             consumed: Counter::default(),
             held: Counter::default(),
             connections: Counter::default(),
-            drops: Default::default(),
-            events: Default::default(),
+            drops: std::array::from_fn(|_| Counter::default()),
+            events: std::array::from_fn(|_| Counter::default()),
             servers: zeroed(slots.servers),
             locals: zeroed(slots.locals),
             bindings: zeroed(slots.bindings),

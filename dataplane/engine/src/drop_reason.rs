@@ -45,8 +45,14 @@ counted! {
         BadIpChecksum => "bad_ip_checksum",
         /// A source address nobody can have.
         MartianSource => "martian_source",
-        /// A fragment.
+        /// A fragment of neither TCP nor UDP, or one that would overwrite a TCP header.
         Fragment => "fragment",
+        /// A fragment whose datagram's first fragment did not come in time.
+        FragmentTimeout => "fragment_timeout",
+        /// Too many fragments wait for the first of their datagram.
+        FragmentQueueFull => "fragment_queue_full",
+        /// A fragment whose place was needed for a newer datagram.
+        FragmentTableFull => "fragment_table_full",
         /// A TCP, UDP or ICMP header that makes no sense.
         BadTransportHeader => "bad_transport_header",
         /// The ICMP checksum is wrong.

@@ -3,7 +3,7 @@
 //! For TCP the client's sequence numbers are shifted to an initial one of ours, timestamps are not negotiated, the
 //! server's announced MSS leaves room for the TOA option, and the first segments carry the client's endpoint in it.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use net::checksum::Delta;
 use net::ethernet;
@@ -11,7 +11,7 @@ use net::tcp::{Flags, Tcp, options, toa};
 use net::{Buffer, ipv4, tcp, udp};
 
 use crate::drop_reason::DropReason;
-use crate::flow::{Direction, Flow};
+use crate::flow::{Direction, Endpoints, Flow};
 use crate::parse::Segment;
 
 /// The room the server's announced MSS leaves for the client's address, IPv4 form.
@@ -33,23 +33,15 @@ pub(crate) fn rewrite(
     direction: Direction,
 ) -> Result<Outcome, DropReason> {
     let endpoints = flow.endpoints();
-    let (source, destination) = match direction {
-        Direction::In => (endpoints.local, endpoints.server),
-        Direction::Out => (endpoints.virt, endpoints.client),
-    };
+    let (source, destination) = ends(&endpoints, direction);
     let key = &segment.key;
     let addresses = Delta::NONE
         .replace32(key.source.to_bits(), source.0.to_bits())
         .replace32(key.destination.to_bits(), destination.0.to_bits());
     let ports = Delta::NONE.replace16(key.source_port, source.1).replace16(key.destination_port, destination.1);
 
+    readdress(packet, flow, direction)?;
     let frame = packet.bytes_mut();
-    let header = frame.get_mut(ethernet::HEADER_LEN..).and_then(ipv4::Header::view_mut);
-    let header = header.ok_or(DropReason::BadBuffer)?;
-    header.source = source.0.octets();
-    header.destination = destination.0.octets();
-    header.checksum.set(addresses.apply(header.checksum.get()));
-
     let transport = frame.get_mut(segment.transport_offset()..).ok_or(DropReason::BadBuffer)?;
     let delta = addresses.combine(ports);
     match &segment.tcp {
@@ -76,6 +68,28 @@ pub(crate) fn rewrite(
         Ok(_) => Ok(Outcome::Done),
         Err(_) => Ok(Outcome::ToaNoRoom),
     }
+}
+
+/// The source and the destination of a packet once rewritten.
+fn ends(endpoints: &Endpoints, direction: Direction) -> ((Ipv4Addr, u16), (Ipv4Addr, u16)) {
+    match direction {
+        Direction::In => (endpoints.local, endpoints.server),
+        Direction::Out => (endpoints.virt, endpoints.client),
+    }
+}
+
+/// Rewrites the IP header of a packet of `flow`: all there is to do for a fragment without transport header.
+pub(crate) fn readdress(packet: &mut impl Buffer, flow: &Flow, direction: Direction) -> Result<(), DropReason> {
+    let (source, destination) = ends(&flow.endpoints(), direction);
+    let header = packet.bytes_mut().get_mut(ethernet::HEADER_LEN..).and_then(ipv4::Header::view_mut);
+    let header = header.ok_or(DropReason::BadBuffer)?;
+    let delta = Delta::NONE
+        .replace32(header.source().to_bits(), source.0.to_bits())
+        .replace32(header.destination().to_bits(), destination.0.to_bits());
+    header.source = source.0.octets();
+    header.destination = destination.0.octets();
+    header.checksum.set(delta.apply(header.checksum.get()));
+    Ok(())
 }
 
 /// Moves sequence numbers between the client's space and the server's, and edits the options of the handshake.

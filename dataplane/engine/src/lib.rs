@@ -2,10 +2,12 @@
 //! handed in, packets and notes are handed out.
 
 pub mod counters;
+mod datagram;
 mod drop_reason;
 pub mod flow;
 mod fragment;
 mod fullnat;
+mod holding;
 mod icmp_error;
 mod id;
 mod isn;

@@ -16,6 +16,8 @@ pub(crate) enum Parsed {
     Arp(arp::Arp),
     Icmp(Ipv4),
     Segment(Segment),
+    /// A fragment of TCP or UDP that is not the first; the first is a segment.
+    Fragment(Ipv4),
 }
 
 /// A TCP segment or UDP datagram.
@@ -68,9 +70,12 @@ fn parse_ipv4(frame: &mut impl Buffer) -> Result<Parsed, DropReason> {
         return Err(DropReason::MartianSource);
     }
     if ip.is_fragment() {
-        return Err(DropReason::Fragment);
+        check_fragment(&ip)?;
     }
     frame.truncate(ethernet::HEADER_LEN + ip.total_len);
+    if ip.fragment_offset != 0 {
+        return Ok(Parsed::Fragment(ip));
+    }
     let payload = frame.bytes().get(ethernet::HEADER_LEN + ip.header_len..).unwrap_or_default();
     let (source_port, destination_port, tcp) = match ip.protocol {
         ipv4::ICMP => return Ok(Parsed::Icmp(ip)),
@@ -79,13 +84,30 @@ fn parse_ipv4(frame: &mut impl Buffer) -> Result<Parsed, DropReason> {
             (tcp.src_port, tcp.dst_port, Some(tcp))
         }
         ipv4::UDP => {
-            let udp = udp::parse(payload).map_err(|_| DropReason::BadTransportHeader)?;
+            let parse = if ip.more_fragments { udp::parse_first_fragment } else { udp::parse };
+            let udp = parse(payload).map_err(|_| DropReason::BadTransportHeader)?;
             (udp.src_port, udp.dst_port, None)
         }
         _ => return Err(DropReason::UnknownProtocol),
     };
     let key = FlowKey { source: ip.src, destination: ip.dst, source_port, destination_port, protocol: ip.protocol };
     Ok(Parsed::Segment(Segment { ip, key, tcp }))
+}
+
+/// Whether a fragment may be forwarded.
+fn check_fragment(ip: &Ipv4) -> Result<(), DropReason> {
+    let payload = ip.total_len - ip.header_len;
+    let ends_well = !ip.more_fragments || payload % 8 == 0;
+    if payload == 0 || !ends_well || usize::from(ip.fragment_offset) + payload > usize::from(u16::MAX) {
+        return Err(DropReason::BadIpHeader);
+    }
+    // What begins within a TCP header would overwrite what was checked and written there (RFC 1858, 3).
+    let within_header = (1..tcp::MAX_HEADER_LEN).contains(&usize::from(ip.fragment_offset));
+    match ip.protocol {
+        ipv4::UDP => Ok(()),
+        ipv4::TCP if !within_header => Ok(()),
+        _ => Err(DropReason::Fragment),
+    }
 }
 
 /// Whether nobody can rightly send from this address (RFC 1812, 5.3.7).

@@ -12,6 +12,7 @@ use engine::neighbour::Note;
 use engine::{BURST, InterfaceId, Output, WorkerId};
 use net::tcp::Flags;
 use net::{Buffer, HeapBuffer, HeapPool, Meta, Pool, build};
+use support::fragments::*;
 use support::*;
 
 struct Counting;
@@ -76,6 +77,8 @@ fn a_million_packets_allocate_nothing() {
     world.acquaint();
     let mut sink = Sink { pool: HeapPool::new(256), sent: 0, notes: 0 };
     let mut burst: ArrayVec<HeapBuffer, BURST> = ArrayVec::new();
+    let fragments = cut(&fragmentable(from_client(build::udp(CLIENT, DNS, &[0; 1600])), 9), 800);
+    let answer = build::udp(DNS, CLIENT, b"answer");
     let templates = [
         from_client(build::tcp(CLIENT, HTTP, Flags::SYN, 1, 0, &[2, 4, 5, 0xb4], &[])),
         from_client(build::tcp(CLIENT, HTTP, Flags::ACK, 2, 1, &[], b"data")),
@@ -83,6 +86,12 @@ fn a_million_packets_allocate_nothing() {
         from_client(build::udp(SocketAddrV4::new([10, 9, 9, 9].into(), 9), DNS, b"to a server nobody answers for")),
         build::addressed(build::arp_request(CLIENT_MAC, *CLIENT.ip(), VIP), CLIENT_MAC, net::MacAddr::broadcast()),
         from_client(build::icmp_echo(*CLIENT.ip(), VIP, 1, 1, &[0; 32])),
+        from_client(build::udp(CLIENT, DNS, &[0; 1600])),
+        fragmentable(from_client(build::udp(CLIENT, DNS, &[0; 1600])), 1),
+        fragments[1].clone(),
+        fragments[0].clone(),
+        fragments[2].clone(),
+        from_client(build::icmp_error(*CLIENT.ip(), VIP, (3, 3), [0; 4], &answer[14..])),
     ];
     let before = allocations();
     let mut packets = 0u64;

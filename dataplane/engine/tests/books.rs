@@ -3,11 +3,13 @@
 mod support;
 
 use std::net::SocketAddrV4;
+use std::sync::Arc;
 use std::time::Duration;
 
 use net::build;
 use net::tcp::Flags;
 use proptest::prelude::*;
+use support::fragments::*;
 use support::*;
 
 #[derive(Clone, Debug)]
@@ -20,6 +22,10 @@ enum Step {
     ServersSpeak,
     Wait(u64),
     Weight { server: usize, weight: u32 },
+    Long { port: u16, may_fragment: bool },
+    Piece { port: u16, id: u16, nth: usize },
+    Error { nth: usize, towards_client: bool, len: usize },
+    Mtu(u16),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -32,6 +38,11 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::ServersSpeak),
         1 => (0u64..40_000).prop_map(Step::Wait),
         1 => (0usize..2, 0u32..3).prop_map(|(server, weight)| Step::Weight { server, weight }),
+        1 => (0u16..40, any::<bool>()).prop_map(|(port, may_fragment)| Step::Long { port, may_fragment }),
+        3 => (0u16..40, 0u16..4, 0usize..4).prop_map(|(port, id, nth)| Step::Piece { port, id, nth }),
+        2 => (any::<usize>(), any::<bool>(), 0usize..100)
+            .prop_map(|(nth, towards_client, len)| Step::Error { nth, towards_client, len }),
+        1 => prop_oneof![68u16..1500, Just(1500)].prop_map(Step::Mtu),
     ]
 }
 
@@ -67,7 +78,39 @@ fn take(world: &mut World, step: &Step) {
         Step::ServersSpeak => world.acquaint(),
         Step::Wait(milliseconds) => drop(world.wait(Duration::from_millis(*milliseconds))),
         Step::Weight { server, weight } => world.set_weight(*server, *weight),
+        Step::Long { port, may_fragment } => {
+            let frame = from_client(build::udp(client(*port), DNS, &[0; 1300]));
+            world.receive(WAN, &if *may_fragment { fragmentable(frame, *port) } else { frame });
+        }
+        Step::Piece { port, id, nth } => {
+            let frame = fragmentable(from_client(build::udp(client(*port), DNS, &[0; 1500])), *id);
+            world.receive(WAN, &cut(&frame, 400)[*nth]);
+        }
+        Step::Error { nth, towards_client, len } => report(world, *nth, *towards_client, *len),
+        Step::Mtu(mtu) => {
+            let routes = Arc::make_mut(&mut world.snapshot.routes);
+            routes.generation += 1;
+            routes.table.iter_mut().for_each(|(_, route)| route.mtu = *mtu);
+        }
     }
+}
+
+/// An ICMP error about a packet that a flow might have sent on.
+fn report(world: &mut World, nth: usize, towards_client: bool, len: usize) {
+    let flows = world.flows();
+    let Some(flow) = flows.get(nth % flows.len().max(1)) else { return };
+    let at = |(address, port)| SocketAddrV4::new(address, port);
+    let (interface, from, to) = match towards_client {
+        true => (LAN, at(flow.endpoints.local), at(flow.endpoints.server)),
+        false => (WAN, at(flow.endpoints.virt), at(flow.endpoints.client)),
+    };
+    let quoted = match flow.endpoints.protocol {
+        6 => build::tcp(from, to, Flags::ACK, 1, 1, &[], &[0; 50]),
+        _ => build::udp(from, to, &[0; 50]),
+    };
+    let quoted = &quoted[14..(14 + len).min(quoted.len())];
+    let error = build::icmp_error(*to.ip(), *from.ip(), (3, 4), [0, 0, 4, 0], quoted);
+    world.receive(interface, &if interface == LAN { from_server(error) } else { from_client(error) });
 }
 
 proptest! {

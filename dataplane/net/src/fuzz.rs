@@ -24,6 +24,9 @@ pub fn parsers(bytes: &[u8]) {
         assert!(segment.header_len <= bytes.len());
         assert_eq!(options(bytes).len() + tcp::HEADER_LEN, segment.header_len);
     }
+    if let Ok(datagram) = udp::parse_first_fragment(bytes) {
+        assert!(datagram.length >= bytes.len());
+    }
     if let Ok(datagram) = udp::parse(bytes) {
         assert!(datagram.length <= bytes.len());
     }

@@ -162,6 +162,8 @@ pub struct Ipv4 {
     pub header_len: usize,
     /// Header and payload, in bytes: at least `header_len`, at most the bytes parsed.
     pub total_len: usize,
+    /// Common to the fragments of one packet.
+    pub identification: u16,
     /// What follows.
     pub protocol: u8,
     /// Sender.
@@ -243,6 +245,7 @@ pub fn parse_quoted(packet: &[u8]) -> Result<Ipv4, Ipv4Error> {
     Ok(Ipv4 {
         header_len,
         total_len: usize::from(header.total_len.get()),
+        identification: header.identification.get(),
         protocol: header.protocol,
         src: header.source(),
         dst: header.destination(),
@@ -277,6 +280,7 @@ mod tests {
         let expected = Ipv4 {
             header_len: 20,
             total_len: 24,
+            identification: 0,
             protocol: UDP,
             src: SRC,
             dst: DST,

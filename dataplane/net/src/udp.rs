@@ -41,7 +41,7 @@ pub struct Udp {
     pub src_port: u16,
     /// Receiver's port.
     pub dst_port: u16,
-    /// Header and data, in bytes: at least 8, at most the bytes parsed.
+    /// Header and data, in bytes: at least 8, and except for a first fragment at most the bytes parsed.
     pub length: usize,
 }
 
@@ -67,9 +67,28 @@ pub fn parse(datagram: &[u8]) -> Result<Udp, UdpError> {
     Ok(Udp { src_port: header.src_port.get(), dst_port: header.dst_port.get(), length })
 }
 
+/// Checks the UDP header at the start of `datagram`, which is cut off somewhere behind it: the first fragment.
+#[inline]
+pub fn parse_first_fragment(datagram: &[u8]) -> Result<Udp, UdpError> {
+    let header = Header::view(datagram).ok_or(UdpError::Truncated)?;
+    let length = usize::from(header.length.get());
+    if length < datagram.len() {
+        return Err(UdpError::Length(length));
+    }
+    Ok(Udp { src_port: header.src_port.get(), dst_port: header.dst_port.get(), length })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_first_fragment_is_shorter_than_its_datagram() {
+        let bytes = [0, 53, 4, 1, 0, 10, 0, 0, 7];
+        assert_eq!(parse_first_fragment(&bytes), Ok(Udp { src_port: 53, dst_port: 1025, length: 10 }));
+        assert_eq!(parse_first_fragment(&[0, 53, 4, 1, 0, 8, 0, 0, 7]), Err(UdpError::Length(8)));
+        assert_eq!(parse_first_fragment(&bytes[..7]), Err(UdpError::Truncated));
+    }
 
     #[test]
     fn sound_and_unsound() {

@@ -51,7 +51,7 @@ pub struct Flow {
     pub(crate) binding_slot: u32,
     /// The slot of the local address, which owns the port.
     pub(crate) local_slot: u32,
-    pub(super) generation: u32,
+    generation: u32,
     pub(super) wheel_next: u32,
     pub(super) wheel_previous: u32,
     pub(super) wheel_slot: u32,
@@ -129,6 +129,11 @@ impl Flow {
     pub(super) fn clear(&mut self) {
         self.flags = 0;
         self.generation = self.generation.wrapping_add(1);
+    }
+
+    /// Changes when the flow ends, so that its number can be told from that of the next flow there.
+    pub fn generation(&self) -> u32 {
+        self.generation
     }
 
     /// Whether the entry is in use.

@@ -9,6 +9,7 @@ use hashbrown::HashTable;
 use net::MacAddr;
 
 use super::{NeighbourKey, Note, Status, Update};
+use crate::holding::{Holding, Queue};
 use crate::id::{InterfaceId, NextHop};
 use crate::time::Tick;
 
@@ -56,15 +57,9 @@ struct Slot {
     /// When the owner was last told of a need or a use, and for which address of ours.
     noted: Option<Tick>,
     source: Ipv4Addr,
-    /// First and last of the waiting packets; for a free slot, `first` is the next free one.
-    first: u32,
-    last: u32,
-    waiting: u32,
-}
-
-struct Held<B> {
-    packet: Option<B>,
-    next: u32,
+    waiting: Queue,
+    /// For a free slot, the next free one.
+    next_free: u32,
 }
 
 /// A worker's neighbours.
@@ -73,9 +68,7 @@ pub struct Neighbours<B> {
     free_slot: u32,
     by_key: HashTable<u32>,
     hasher: ahash::RandomState,
-    held: Box<[Held<B>]>,
-    free_held: u32,
-    held_count: usize,
+    held: Holding<B>,
     queue_limit: usize,
     /// Where [`Neighbours::remind`] goes on.
     reminder: usize,
@@ -103,27 +96,20 @@ impl<B> Neighbours<B> {
             mac: MacAddr::nil(),
             noted: None,
             source: Ipv4Addr::UNSPECIFIED,
-            first: NONE,
-            last: NONE,
-            waiting: 0,
+            waiting: Queue::EMPTY,
+            next_free: NONE,
         };
         let mut slots = vec![blank; count].into_boxed_slice();
         for (number, slot) in slots.iter_mut().enumerate() {
-            slot.first = if number + 1 < count { number as u32 + 1 } else { NONE };
+            slot.next_free = if number + 1 < count { number as u32 + 1 } else { NONE };
         }
-        let held_total = limits.held;
-        let held = (0..held_total)
-            .map(|n| Held { packet: None, next: if n + 1 < held_total { n as u32 + 1 } else { NONE } })
-            .collect();
         Neighbours {
             slots,
             free_slot: 0,
             // Twice the room that is used, so that the table tidies itself in place and never grows.
             by_key: HashTable::with_capacity(count * 2),
             hasher: ahash::RandomState::with_seeds(hash_key[0], hash_key[1], hash_key[2], hash_key[3]),
-            held,
-            free_held: if held_total == 0 { NONE } else { 0 },
-            held_count: 0,
+            held: Holding::new(limits.held),
             queue_limit: limits.queue,
             reminder: 0,
         }
@@ -131,7 +117,7 @@ impl<B> Neighbours<B> {
 
     /// Packets that wait.
     pub fn held(&self) -> usize {
-        self.held_count
+        self.held.count()
     }
 
     /// The name of a neighbour, made up when it is new; `None` when the table is full.
@@ -185,23 +171,10 @@ impl<B> Neighbours<B> {
 
     /// Keeps a packet until `hop` is known; gives it back when there is no room.
     pub fn hold(&mut self, hop: NextHop, packet: B) -> Result<(), B> {
-        let place = self.free_held;
-        let Some(slot) = self.slots.get_mut(hop.index()) else { return Err(packet) };
-        if place == NONE || slot.waiting as usize >= self.queue_limit {
-            return Err(packet);
+        match self.slots.get_mut(hop.index()) {
+            Some(slot) if slot.waiting.len() < self.queue_limit => self.held.push(&mut slot.waiting, packet),
+            _ => Err(packet),
         }
-        let held = &mut self.held[place as usize];
-        self.free_held = std::mem::replace(&mut held.next, NONE);
-        held.packet = Some(packet);
-        let last = std::mem::replace(&mut slot.last, place);
-        if last == NONE {
-            slot.first = place;
-        } else {
-            self.held[last as usize].next = place;
-        }
-        self.slots[hop.index()].waiting += 1;
-        self.held_count += 1;
-        Ok(())
     }
 
     /// Takes what the owner says. The packets that waited come out in order, with the neighbour's MAC address, or
@@ -218,16 +191,8 @@ impl<B> Neighbours<B> {
             }
             Status::Unknown => None,
         };
-        let mut next = std::mem::replace(&mut slot.first, NONE);
-        slot.last = NONE;
-        slot.waiting = 0;
-        while let Some(held) = self.held.get_mut(next as usize) {
-            let place = std::mem::replace(&mut next, held.next);
-            held.next = std::mem::replace(&mut self.free_held, place);
-            self.held_count -= 1;
-            if let Some(packet) = held.packet.take() {
-                release(packet, way);
-            }
+        while let Some(packet) = self.held.pop(&mut slot.waiting) {
+            release(packet, way);
         }
         if way.is_none() {
             self.remove(hop.index());
@@ -251,8 +216,8 @@ impl<B> Neighbours<B> {
     fn add(&mut self, key: NeighbourKey, hash: u64) -> Option<u32> {
         let number = self.free_slot;
         let slot = self.slots.get_mut(number as usize)?;
-        self.free_slot = slot.first;
-        *slot = Slot { key, state: SlotState::Waiting, noted: None, first: NONE, last: NONE, waiting: 0, ..*slot };
+        self.free_slot = slot.next_free;
+        *slot = Slot { key, state: SlotState::Waiting, noted: None, waiting: Queue::EMPTY, ..*slot };
         let (slots, hasher) = (&self.slots, &self.hasher);
         self.by_key.insert_unique(hash, number, |&other| hasher.hash_one(slots[other as usize].key));
         Some(number)
@@ -263,7 +228,7 @@ impl<B> Neighbours<B> {
         let hash = self.hasher.hash_one(slot.key);
         slot.state = SlotState::Free;
         slot.generation = slot.generation.wrapping_add(1);
-        slot.first = std::mem::replace(&mut self.free_slot, index as u32);
+        slot.next_free = std::mem::replace(&mut self.free_slot, index as u32);
         if let Ok(found) = self.by_key.find_entry(hash, |&number| number as usize == index) {
             found.remove();
         }

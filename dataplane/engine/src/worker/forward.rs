@@ -3,9 +3,11 @@
 use std::net::Ipv4Addr;
 
 use net::ethernet::{self, EtherType};
+use net::ipv4::{self, Ipv4};
 use net::tcp::Flags;
-use net::{Buffer, MacAddr, ipv4};
+use net::{Buffer, MacAddr};
 
+use super::datagram::identify;
 use super::{Context, Worker, tell};
 use crate::counters::Counters;
 use crate::drop_reason::{DropReason, Event};
@@ -45,6 +47,9 @@ impl<B: Buffer> Worker<'_, B> {
             Ok(Outcome::ToaNoRoom) => self.counters.events(Event::ToaNoRoom).add(1),
             Err(reason) => return self.discard(packet, reason),
         }
+        if segment.ip.more_fragments {
+            return self.send_first_fragment(context, number, direction, packet, &segment.ip);
+        }
         self.send(context, number, direction, packet);
     }
 
@@ -55,8 +60,18 @@ impl<B: Buffer> Worker<'_, B> {
         if let Some(tcp) = segment.tcp.as_ref().filter(|tcp| tcp.flags.contains(Flags::ACK)) {
             flow.note_acknowledgement(direction, tcp.ack);
         }
-        let server = self.counters.server(flow.server_slot);
-        let bytes = segment.ip.total_len as u64;
+        let state = flow.state();
+        self.count(number, direction, &segment.ip);
+        let next = next_state(state, direction, segment);
+        if next != state {
+            self.set_state(context.snapshot, number, next);
+        }
+    }
+
+    /// Counts a packet of a flow.
+    pub(super) fn count(&self, number: u32, direction: Direction, ip: &Ipv4) {
+        let server = self.counters.server(self.flows.flow(number).server_slot);
+        let bytes = ip.total_len as u64;
         match direction {
             Direction::In => {
                 server.in_packets.add(1);
@@ -66,11 +81,6 @@ impl<B: Buffer> Worker<'_, B> {
                 server.out_packets.add(1);
                 server.out_bytes.add(bytes);
             }
-        }
-        let state = flow.state();
-        let next = next_state(state, direction, segment);
-        if next != state {
-            self.set_state(context.snapshot, number, next);
         }
     }
 
@@ -116,7 +126,10 @@ impl<B: Buffer> Worker<'_, B> {
         if packet.bytes().len() <= ethernet::HEADER_LEN + mtu {
             return self.deliver(context, number, direction, packet);
         }
-        self.identify(&mut packet);
+        if !is_fragment(&packet) {
+            let identification = self.next_identification();
+            identify(&mut packet, identification);
+        }
         match fragment::cut(packet, mtu, || context.out.allocate()) {
             Ok(fragments) => {
                 self.counters.originated.add(fragments.len() as u64 - 1);
@@ -125,16 +138,6 @@ impl<B: Buffer> Worker<'_, B> {
                 }
             }
             Err((packet, reason)) => self.discard(packet, reason),
-        }
-    }
-
-    /// Gives a packet that will be cut an identification of ours: many senders share the addresses it now has, and what
-    /// they number alike must not be reassembled as one (RFC 6864, 5.3).
-    fn identify(&mut self, packet: &mut B) {
-        let network = packet.bytes_mut().get_mut(ethernet::HEADER_LEN..).unwrap_or_default();
-        if let Some(header) = ipv4::Header::view_mut(network) {
-            header.set_identification(self.identification);
-            self.identification = self.identification.wrapping_add(1);
         }
     }
 
@@ -207,6 +210,12 @@ fn next_state(state: State, direction: Direction, segment: &Segment) -> State {
         return state;
     };
     after_tcp(state, direction, event)
+}
+
+/// Whether a packet is a part of a larger one.
+fn is_fragment(packet: &impl Buffer) -> bool {
+    let network = packet.bytes().get(ethernet::HEADER_LEN..).unwrap_or_default();
+    ipv4::parse_quoted(network).is_ok_and(|ip| ip.is_fragment())
 }
 
 /// Counts forwarding a packet, whose TTL is above 1, as a hop.

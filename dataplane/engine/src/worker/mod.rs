@@ -4,6 +4,7 @@
 //! blocks, allocates or reads a clock.
 
 mod admit;
+mod datagram;
 mod forward;
 mod list;
 mod local;
@@ -17,6 +18,7 @@ use arrayvec::ArrayVec;
 use net::Buffer;
 
 use crate::counters::Counters;
+use crate::datagram::Datagrams;
 use crate::drop_reason::{DropReason, Event};
 use crate::flow::{FlowTable, State};
 use crate::id::WorkerId;
@@ -42,6 +44,9 @@ const EXPIRY_BUDGET: u32 = 256;
 /// Neighbours looked at in one turn for needs that got lost.
 const REMINDER_BUDGET: usize = 256;
 
+/// Datagrams in fragments looked at in one turn for those that are too old.
+const SWEEP_BUDGET: usize = 512;
+
 /// Secrets of this run, from a random source.
 #[derive(Clone, Copy)]
 pub struct Secrets {
@@ -57,6 +62,7 @@ pub struct Worker<'m, B> {
     steering: Arc<Steering>,
     flows: FlowTable<'m>,
     neighbours: Neighbours<B>,
+    datagrams: Datagrams<B>,
     pools: Box<[Option<Box<PortPool>>]>,
     cursors: Box<[Cursor]>,
     counters: Arc<Counters>,
@@ -105,6 +111,7 @@ impl<'m, B: Buffer> Worker<'m, B> {
             steering,
             flows: FlowTable::new(region, flows, secrets.hash_key, now.tick())?,
             neighbours: Neighbours::new(limits, secrets.hash_key),
+            datagrams: Datagrams::new(secrets.hash_key),
             pools: (0..slots.locals).map(|_| None).collect(),
             cursors: vec![Cursor::default(); slots.services].into(),
             counters,
@@ -177,6 +184,7 @@ impl<'m, B: Buffer> Worker<'m, B> {
                 Parsed::Segment(segment) => self.forward(&mut context, packet, &segment, hash),
                 Parsed::Arp(arp) => self.take_arp(&mut context, packet, &arp),
                 Parsed::Icmp(ip) => self.take_icmp(&mut context, packet, &ip),
+                Parsed::Fragment(ip) => self.take_fragment(&mut context, packet, &ip),
             }
         }
         self.publish_gauges();
@@ -209,6 +217,8 @@ impl<'m, B: Buffer> Worker<'m, B> {
             self.flows.remove_expired(number);
         }
         let counters = &self.counters;
+        let late = counters.drops(DropReason::FragmentTimeout);
+        self.datagrams.sweep(context.tick, SWEEP_BUDGET, |_| late.add(1));
         self.neighbours.remind(context.tick, REMINDER_BUDGET, |note| tell(counters, context.out, note));
         self.publish_gauges();
         budget == 0
@@ -305,7 +315,7 @@ impl<'m, B: Buffer> Worker<'m, B> {
     }
 
     fn publish_gauges(&self) {
-        self.counters.held.set(self.neighbours.held() as u64);
+        self.counters.held.set((self.neighbours.held() + self.datagrams.held()) as u64);
         self.counters.connections.set(u64::from(self.flows.len()));
     }
 }

@@ -73,3 +73,10 @@ pub fn reassemble(frames: &[Vec<u8>]) -> Vec<u8> {
     mend(&mut whole);
     whole
 }
+
+/// The same packet with other flags and another offset.
+pub fn with_fragment_field(mut frame: Vec<u8>, field: u16) -> Vec<u8> {
+    frame[20..22].copy_from_slice(&field.to_be_bytes());
+    mend(&mut frame);
+    frame
+}

@@ -1,0 +1,93 @@
+//! Fragments of datagrams of connections (RFC 791, 3.2): forwarded one by one, each as the first of its datagram went.
+
+use net::ipv4::{self, Ipv4};
+use net::{Buffer, RxChecksum, ethernet};
+
+use super::forward::take_hop;
+use super::{Context, Worker};
+use crate::datagram::{DatagramKey, Way};
+use crate::drop_reason::DropReason;
+use crate::flow::Direction;
+use crate::fullnat;
+use crate::output::Output;
+
+impl<B: Buffer> Worker<'_, B> {
+    /// Sends a rewritten first fragment, and what came before it of the same datagram.
+    ///
+    /// Fragments leave under an identification of ours: many senders share the addresses they now have, and what they
+    /// number alike must not be reassembled as one (RFC 6864, 5.3).
+    pub(super) fn send_first_fragment<O: Output<B>>(
+        &mut self,
+        context: &mut Context<'_, O>,
+        number: u32,
+        direction: Direction,
+        mut packet: B,
+        ip: &Ipv4,
+    ) {
+        let identification = self.next_identification();
+        let way = Way { flow: number, generation: self.flows.flow(number).generation(), direction, identification };
+        let drops = self.counters.drops(DropReason::FragmentTableFull);
+        let way = self.datagrams.begin(ip, way, context.tick, |_| drops.add(1));
+        identify(&mut packet, way.identification);
+        self.send(context, number, direction, packet);
+        let key = DatagramKey::of(ip);
+        while let Some(waited) = self.datagrams.release(key, context.tick) {
+            let bytes = waited.bytes().get(ethernet::HEADER_LEN..).unwrap_or_default();
+            match ipv4::parse(bytes, RxChecksum::Good) {
+                Ok(ip) => self.forward_fragment(context, waited, &ip, way),
+                Err(_) => self.discard(waited, DropReason::BadIpHeader),
+            }
+        }
+    }
+
+    /// Takes a fragment that is not the first of its datagram.
+    pub(super) fn take_fragment<O: Output<B>>(&mut self, context: &mut Context<'_, O>, packet: B, ip: &Ipv4) {
+        if let Some(way) = self.datagrams.follow(ip, context.tick) {
+            return self.forward_fragment(context, packet, ip, way);
+        }
+        if !context.snapshot.addresses.contains_key(&ip.dst) {
+            return self.discard(packet, DropReason::NotLocal);
+        }
+        let drops = self.counters.drops(DropReason::FragmentTableFull);
+        if let Err(packet) = self.datagrams.hold(ip, packet, context.tick, |_| drops.add(1)) {
+            self.discard(packet, DropReason::FragmentQueueFull);
+        }
+    }
+
+    fn forward_fragment<O: Output<B>>(&mut self, context: &mut Context<'_, O>, mut packet: B, ip: &Ipv4, way: Way) {
+        let (number, direction) = (way.flow, way.direction);
+        if self.flows.flow(number).generation() != way.generation {
+            return self.discard(packet, DropReason::NoConnection);
+        }
+        self.flows.flow_mut(number).touch(context.tick);
+        self.count(number, direction, ip);
+        if let Err(reason) = self.choose_way(context, number, direction) {
+            return self.discard(packet, reason);
+        }
+        if let Some(obstacle) = self.obstacle(context, number, direction, ip) {
+            return self.refuse(context, number, direction, packet, ip, obstacle);
+        }
+        if context.snapshot.settings.decrement_ttl {
+            take_hop(&mut packet);
+        }
+        if let Err(reason) = fullnat::readdress(&mut packet, self.flows.flow(number), direction) {
+            return self.discard(packet, reason);
+        }
+        identify(&mut packet, way.identification);
+        self.send(context, number, direction, packet);
+    }
+
+    /// An identification for the fragments of a datagram.
+    pub(super) fn next_identification(&mut self) -> u16 {
+        let next = self.identification.wrapping_add(1);
+        std::mem::replace(&mut self.identification, next)
+    }
+}
+
+/// Gives a packet an identification.
+pub(super) fn identify(packet: &mut impl Buffer, identification: u16) {
+    let network = packet.bytes_mut().get_mut(ethernet::HEADER_LEN..).unwrap_or_default();
+    if let Some(header) = ipv4::Header::view_mut(network) {
+        header.set_identification(identification);
+    }
+}
