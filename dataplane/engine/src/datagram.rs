@@ -11,6 +11,7 @@ use net::ipv4::Ipv4;
 
 use crate::flow::Direction;
 use crate::holding::{Holding, Queue};
+use crate::id::WorkerId;
 use crate::time::Tick;
 
 const SETS: usize = 512;
@@ -42,7 +43,16 @@ impl DatagramKey {
 
 /// Where a datagram's fragments go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Way {
+pub(crate) enum Way {
+    /// The way of a connection of this worker.
+    Flow(FlowWay),
+    /// To the worker that owns the connection: of all fragments, only the first can be told to be its.
+    Worker(WorkerId),
+}
+
+/// The way of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FlowWay {
     /// The flow's number.
     pub(crate) flow: u32,
     /// The flow's generation: its number may have been given to another since.
@@ -50,6 +60,17 @@ pub(crate) struct Way {
     pub(crate) direction: Direction,
     /// The identification the fragments have when they leave.
     pub(crate) identification: u16,
+}
+
+impl Way {
+    /// Whether both lead to the same connection, or to the same worker.
+    fn leads_as(&self, other: &Way) -> bool {
+        match (self, other) {
+            (Way::Flow(one), Way::Flow(other)) => (one.flow, one.generation) == (other.flow, other.generation),
+            (Way::Worker(one), Way::Worker(other)) => one == other,
+            _ => false,
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -117,8 +138,7 @@ impl<B> Datagrams<B> {
         let number = self.find_or_add(DatagramKey::of(ip), now, discard);
         let slot = &mut self.slots[number];
         slot.count(ip);
-        let same = |known: &Way| (known.flow, known.generation) == (way.flow, way.generation);
-        *slot.way.insert(slot.way.filter(same).unwrap_or(way))
+        *slot.way.insert(slot.way.filter(|known| known.leads_as(&way)).unwrap_or(way))
     }
 
     /// The next of the fragments that waited for the first. When none is left, a complete datagram is forgotten.
@@ -209,7 +229,8 @@ impl<B> Datagrams<B> {
 mod tests {
     use super::*;
 
-    const WAY: Way = Way { flow: 7, generation: 1, direction: Direction::In, identification: 99 };
+    const FLOW: FlowWay = FlowWay { flow: 7, generation: 1, direction: Direction::In, identification: 99 };
+    const WAY: Way = Way::Flow(FLOW);
 
     fn fragment(identification: u16, fragment_offset: u16, payload: usize, more_fragments: bool) -> Ipv4 {
         Ipv4 {
@@ -237,7 +258,7 @@ mod tests {
         assert_eq!(table.follow(&last, Tick(0)), None);
         table.hold(&last, 32, Tick(0), nobody).unwrap();
         assert_eq!(table.begin(&first, WAY, Tick(0), nobody), WAY);
-        let again = Way { identification: 100, ..WAY };
+        let again = Way::Flow(FlowWay { identification: 100, ..FLOW });
         assert_eq!(table.begin(&fragment(1, 0, 0, true), again, Tick(0), nobody), WAY, "all leave under one number");
         assert_eq!(table.release(DatagramKey::of(&first), Tick(0)), Some(32));
         assert_eq!(table.release(DatagramKey::of(&first), Tick(0)), None);

@@ -26,11 +26,6 @@ const TOA_LEN: usize = 8;
 /// The part of a TCP header that quotes of old must have (RFC 792): the ports and the sequence number.
 const LEAST_QUOTED: usize = 8;
 
-/// Whether an ICMP message is an error of the kinds that are handed on.
-pub(crate) fn is_translated(header: &icmp::Header) -> bool {
-    matches!(header.message_type, icmp::DESTINATION_UNREACHABLE | icmp::SOURCE_QUENCH | icmp::TIME_EXCEEDED)
-}
-
 /// The packet that an ICMP error is about, as far as it is quoted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Quote {
@@ -42,11 +37,15 @@ pub(crate) struct Quote {
 }
 
 impl Quote {
-    /// Reads the quote of the ICMP error in `frame`; `None` when it has no ports or cannot be about a packet of the
-    /// host the error is addressed to.
+    /// Reads the quote of the ICMP error in `frame`; `None` when it is no error of the kinds that are handed on, quotes
+    /// no ports or cannot be about a packet of the host it is addressed to.
     pub(crate) fn parse(frame: &[u8], outer: &Ipv4) -> Option<Quote> {
         let message = frame.get(ethernet::HEADER_LEN + outer.header_len..)?;
-        let end = quoted_end(message)?;
+        let header = icmp::Header::view(message)?;
+        if !is_error(header) {
+            return None;
+        }
+        let end = quoted_end(header, message.len())?;
         let quoted = message.get(icmp::HEADER_LEN..end)?;
         let ip = ipv4::parse_quoted(quoted).ok()?;
         if ip.fragment_offset != 0 || ip.src != outer.dst || !matches!(ip.protocol, ipv4::TCP | ipv4::UDP) {
@@ -66,12 +65,16 @@ impl Quote {
 }
 
 /// Where the quoted packet ends: with the message, or where the message says that extensions begin (RFC 4884, 4).
-fn quoted_end(message: &[u8]) -> Option<usize> {
-    let header = icmp::Header::view(message)?;
+fn quoted_end(header: &icmp::Header, len: usize) -> Option<usize> {
     let words = usize::from(header.identifier.get() & 0xff);
     let extended = matches!(header.message_type, icmp::DESTINATION_UNREACHABLE | icmp::TIME_EXCEEDED) && words != 0;
-    let end = if extended { icmp::HEADER_LEN + words * 4 } else { message.len() };
-    (end <= message.len()).then_some(end)
+    let end = if extended { icmp::HEADER_LEN + words * 4 } else { len };
+    (end <= len).then_some(end)
+}
+
+/// Whether a message is an error of the kinds that are handed on.
+pub(crate) fn is_error(header: &icmp::Header) -> bool {
+    matches!(header.message_type, icmp::DESTINATION_UNREACHABLE | icmp::SOURCE_QUENCH | icmp::TIME_EXCEEDED)
 }
 
 /// Translates the ICMP error in `packet`, which travels in `direction` and quotes a packet of `flow` that went the

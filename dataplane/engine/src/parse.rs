@@ -9,12 +9,15 @@ use net::{Buffer, MacAddr, arp, udp};
 
 use crate::drop_reason::DropReason;
 use crate::flow::FlowKey;
+use crate::icmp_error::Quote;
 
 /// A frame that makes sense.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Parsed {
     Arp(arp::Arp),
     Icmp(Ipv4),
+    /// An ICMP error about a packet of a connection, as it seems; its checksum is not verified yet.
+    IcmpError(Ipv4, Quote),
     Segment(Segment),
     /// A fragment of TCP or UDP that is not the first; the first is a segment.
     Fragment(Ipv4),
@@ -78,7 +81,10 @@ fn parse_ipv4(frame: &mut impl Buffer) -> Result<Parsed, DropReason> {
     }
     let payload = frame.bytes().get(ethernet::HEADER_LEN + ip.header_len..).unwrap_or_default();
     let (source_port, destination_port, tcp) = match ip.protocol {
-        ipv4::ICMP => return Ok(Parsed::Icmp(ip)),
+        ipv4::ICMP => {
+            let quote = Quote::parse(frame.bytes(), &ip);
+            return Ok(quote.map_or(Parsed::Icmp(ip), |quote| Parsed::IcmpError(ip, quote)));
+        }
         ipv4::TCP => {
             let tcp = tcp::parse(payload).map_err(|_| DropReason::BadTransportHeader)?;
             (tcp.src_port, tcp.dst_port, Some(tcp))
@@ -97,7 +103,7 @@ fn parse_ipv4(frame: &mut impl Buffer) -> Result<Parsed, DropReason> {
 /// Whether a fragment may be forwarded.
 fn check_fragment(ip: &Ipv4) -> Result<(), DropReason> {
     let payload = ip.total_len - ip.header_len;
-    let ends_well = !ip.more_fragments || payload % 8 == 0;
+    let ends_well = !ip.more_fragments || payload.is_multiple_of(8);
     if payload == 0 || !ends_well || usize::from(ip.fragment_offset) + payload > usize::from(u16::MAX) {
         return Err(DropReason::BadIpHeader);
     }

@@ -9,7 +9,8 @@ use std::time::Duration;
 use net::build;
 use net::tcp::Flags;
 use proptest::prelude::*;
-use support::decode::decode;
+use support::decode::{decode, decode_icmp};
+use support::fragments::{cut, fragmentable, reassemble};
 use support::team::Team;
 use support::*;
 
@@ -94,6 +95,34 @@ fn ten_thousand_connections_spread_over_workers_and_servers() {
         for flows in team.flows() {
             assert!((flows.len() as i32 - share).abs() <= share / 10, "{workers} workers: one has {}", flows.len());
         }
+        team.assert_balanced();
+    }
+}
+
+proptest! {
+    /// Fragments, of which only the first names the connection, and ICMP errors find the worker that owns it.
+    #[test]
+    fn fragments_and_errors_find_their_connection(
+        workers in 2u16..5, arrival in any::<prop::sample::Index>(), error_arrival in any::<prop::sample::Index>(),
+        port in 1u16.., first in 0usize..3,
+    ) {
+        let mut team = Team::new(workers, 64);
+        let question = fragmentable(from_client(build::udp(client(port), DNS, &[7; 1900])), 9);
+        let mut fragments = cut(&question, 800);
+        fragments.swap(0, first);
+        let worker = arrival.index(usize::from(workers));
+        let arrived: Vec<Vec<u8>> =
+            fragments.iter().flat_map(|frame| team.receive(worker, WAN, frame)).map(|(_, frame)| frame).collect();
+        let whole = reassemble(&arrived);
+        prop_assert_eq!(&decode(&whole).payload, &question[42..]);
+        prop_assert_eq!(team.flows().iter().map(Vec::len).sum::<usize>(), 1);
+        team.assert_balanced();
+
+        let error = build::icmp_error(SERVERS[0], LIP, (3, 3), [0; 4], &whole[14..114]);
+        let worker = error_arrival.index(usize::from(workers));
+        let error = decode_icmp(&exchange(&mut team, worker, LAN, &from_server(error)));
+        prop_assert_eq!((error.source, error.destination), (VIP, *CLIENT.ip()));
+        prop_assert_eq!(&error.payload[20..], &question[34..14 + error.payload.len()]);
         team.assert_balanced();
     }
 }

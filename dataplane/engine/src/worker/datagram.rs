@@ -4,11 +4,12 @@ use net::ipv4::{self, Ipv4};
 use net::{Buffer, RxChecksum, ethernet};
 
 use super::forward::take_hop;
-use super::{Context, Worker};
-use crate::datagram::{DatagramKey, Way};
+use super::{Arrival, Context, Worker};
+use crate::datagram::{DatagramKey, FlowWay, Way};
 use crate::drop_reason::DropReason;
 use crate::flow::Direction;
 use crate::fullnat;
+use crate::id::WorkerId;
 use crate::output::Output;
 
 impl<B: Buffer> Worker<'_, B> {
@@ -25,25 +26,53 @@ impl<B: Buffer> Worker<'_, B> {
         ip: &Ipv4,
     ) {
         let identification = self.next_identification();
-        let way = Way { flow: number, generation: self.flows.flow(number).generation(), direction, identification };
-        let drops = self.counters.drops(DropReason::FragmentTableFull);
-        let way = self.datagrams.begin(ip, way, context.tick, |_| drops.add(1));
-        identify(&mut packet, way.identification);
+        let generation = self.flows.flow(number).generation();
+        let way = self.begin(context, ip, Way::Flow(FlowWay { flow: number, generation, direction, identification }));
+        if let Way::Flow(way) = way {
+            identify(&mut packet, way.identification);
+        }
         self.send(context, number, direction, packet);
-        let key = DatagramKey::of(ip);
-        while let Some(waited) = self.datagrams.release(key, context.tick) {
-            let bytes = waited.bytes().get(ethernet::HEADER_LEN..).unwrap_or_default();
-            match ipv4::parse(bytes, RxChecksum::Good) {
-                Ok(ip) => self.forward_fragment(context, waited, &ip, way),
-                Err(_) => self.discard(waited, DropReason::BadIpHeader),
+        self.send_waiting(context, ip, way);
+    }
+
+    /// Notes that the first fragment of a datagram was handed over to another worker, and lets the others follow.
+    pub(super) fn redirect_datagram<O: Output<B>>(&mut self, context: &mut Context<'_, O>, owner: WorkerId, ip: &Ipv4) {
+        let way = self.begin(context, ip, Way::Worker(owner));
+        self.send_waiting(context, ip, way);
+    }
+
+    fn begin<O>(&mut self, context: &Context<'_, O>, ip: &Ipv4, way: Way) -> Way {
+        let drops = self.counters.drops(DropReason::FragmentTableFull);
+        self.datagrams.begin(ip, way, context.tick, |_| drops.add(1))
+    }
+
+    fn send_waiting<O: Output<B>>(&mut self, context: &mut Context<'_, O>, first: &Ipv4, way: Way) {
+        let key = DatagramKey::of(first);
+        while let Some(packet) = self.datagrams.release(key, context.tick) {
+            let network = packet.bytes().get(ethernet::HEADER_LEN..).unwrap_or_default();
+            match (way, ipv4::parse(network, RxChecksum::Good)) {
+                (Way::Worker(owner), _) => self.redirect(context.out, owner, packet),
+                (Way::Flow(way), Ok(ip)) => self.forward_fragment(context, packet, &ip, way),
+                (_, Err(_)) => self.discard(packet, DropReason::BadIpHeader),
             }
         }
     }
 
     /// Takes a fragment that is not the first of its datagram.
-    pub(super) fn take_fragment<O: Output<B>>(&mut self, context: &mut Context<'_, O>, packet: B, ip: &Ipv4) {
-        if let Some(way) = self.datagrams.follow(ip, context.tick) {
-            return self.forward_fragment(context, packet, ip, way);
+    pub(super) fn take_fragment<O: Output<B>>(
+        &mut self,
+        context: &mut Context<'_, O>,
+        packet: B,
+        ip: &Ipv4,
+        arrival: Arrival,
+    ) {
+        match self.datagrams.follow(ip, context.tick) {
+            Some(Way::Flow(way)) => return self.forward_fragment(context, packet, ip, way),
+            Some(Way::Worker(owner)) if arrival == Arrival::Port => {
+                return self.redirect(context.out, owner, packet);
+            }
+            Some(Way::Worker(_)) => return self.discard(packet, DropReason::NoConnection),
+            None => {}
         }
         if !context.snapshot.addresses.contains_key(&ip.dst) {
             return self.discard(packet, DropReason::NotLocal);
@@ -54,7 +83,7 @@ impl<B: Buffer> Worker<'_, B> {
         }
     }
 
-    fn forward_fragment<O: Output<B>>(&mut self, context: &mut Context<'_, O>, mut packet: B, ip: &Ipv4, way: Way) {
+    fn forward_fragment<O: Output<B>>(&mut self, context: &mut Context<'_, O>, mut packet: B, ip: &Ipv4, way: FlowWay) {
         let (number, direction) = (way.flow, way.direction);
         if self.flows.flow(number).generation() != way.generation {
             return self.discard(packet, DropReason::NoConnection);

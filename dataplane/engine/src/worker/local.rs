@@ -53,15 +53,15 @@ impl<B: Buffer> Worker<'_, B> {
     }
 
     pub(super) fn take_icmp<O: Output<B>>(&mut self, context: &mut Context<'_, O>, mut packet: B, ip: &Ipv4) {
-        let message = packet.bytes().get(ethernet::HEADER_LEN + ip.header_len..).unwrap_or_default();
-        match icmp::parse(message) {
-            Ok(header) if icmp_error::is_translated(&header) => return self.take_error(context, packet, ip),
-            Ok(_) => {}
-            Err(IcmpError::Truncated) => return self.discard(packet, DropReason::BadTransportHeader),
-            Err(IcmpError::Checksum) => return self.discard(packet, DropReason::BadIcmpChecksum),
-        }
         if !context.snapshot.addresses.contains_key(&ip.dst) {
             return self.discard(packet, DropReason::NotLocal);
+        }
+        match check_icmp(&packet, ip) {
+            Ok(header) if icmp_error::is_error(&header) => {
+                return self.discard(packet, DropReason::UnrelatedIcmpError);
+            }
+            Ok(_) => {}
+            Err(reason) => return self.discard(packet, reason),
         }
         let interface = InterfaceId(packet.meta().interface);
         let Some(ours) = context.snapshot.interface(interface).map(|interface| interface.mac) else {
@@ -72,6 +72,15 @@ impl<B: Buffer> Worker<'_, B> {
             Err(reason) => self.discard(packet, reason),
         }
     }
+}
+
+/// The header of an ICMP message, if its checksum is right.
+pub(super) fn check_icmp(packet: &impl Buffer, ip: &Ipv4) -> Result<icmp::Header, DropReason> {
+    let message = packet.bytes().get(ethernet::HEADER_LEN + ip.header_len..).unwrap_or_default();
+    icmp::parse(message).map_err(|error| match error {
+        IcmpError::Truncated => DropReason::BadTransportHeader,
+        IcmpError::Checksum => DropReason::BadIcmpChecksum,
+    })
 }
 
 /// Turns an echo request into its reply, sent back the way it came.

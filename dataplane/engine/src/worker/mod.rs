@@ -168,7 +168,13 @@ impl<'m, B: Buffer> Worker<'m, B> {
         for mut packet in packets.drain(..) {
             match self.parse(snapshot, &mut packet) {
                 Ok((parsed, _)) if arrival == Arrival::Port && self.owner(&parsed) != self.id => {
-                    self.redirect(context.out, self.owner(&parsed), packet);
+                    let owner = self.owner(&parsed);
+                    self.redirect(context.out, owner, packet);
+                    if let Parsed::Segment(segment) = &parsed
+                        && segment.ip.more_fragments
+                    {
+                        self.redirect_datagram(&mut context, owner, &segment.ip);
+                    }
                 }
                 Ok((parsed, hash)) => burst.push((packet, parsed, hash)),
                 Err(reason) => self.discard(packet, reason),
@@ -184,7 +190,8 @@ impl<'m, B: Buffer> Worker<'m, B> {
                 Parsed::Segment(segment) => self.forward(&mut context, packet, &segment, hash),
                 Parsed::Arp(arp) => self.take_arp(&mut context, packet, &arp),
                 Parsed::Icmp(ip) => self.take_icmp(&mut context, packet, &ip),
-                Parsed::Fragment(ip) => self.take_fragment(&mut context, packet, &ip),
+                Parsed::IcmpError(ip, quote) => self.take_error(&mut context, packet, &ip, &quote),
+                Parsed::Fragment(ip) => self.take_fragment(&mut context, packet, &ip, arrival),
             }
         }
         self.publish_gauges();
@@ -298,7 +305,9 @@ impl<'m, B: Buffer> Worker<'m, B> {
     fn owner(&self, parsed: &Parsed) -> WorkerId {
         match parsed {
             Parsed::Segment(segment) => self.steering.owner(&segment.key),
-            Parsed::Arp(_) | Parsed::Icmp(_) => self.id,
+            Parsed::IcmpError(_, quote) => self.steering.owner(&quote.key),
+            // A fragment's owner is known from the first of its datagram only.
+            Parsed::Arp(_) | Parsed::Icmp(_) | Parsed::Fragment(_) => self.id,
         }
     }
 

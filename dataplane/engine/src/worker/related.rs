@@ -4,18 +4,26 @@ use net::Buffer;
 use net::ipv4::Ipv4;
 
 use super::forward::take_hop;
+use super::local::check_icmp;
 use super::{Context, Worker};
 use crate::drop_reason::DropReason;
 use crate::icmp_error::{self, Quote};
 use crate::output::Output;
 
 impl<B: Buffer> Worker<'_, B> {
-    /// Takes an ICMP error whose checksum is right. It neither keeps its connection alive nor changes its state: errors
+    /// Takes an ICMP error. It neither keeps its connection alive nor changes its state: errors
     /// are easily forged (RFC 5927), and what to make of one is for the end that it is about to decide.
-    pub(super) fn take_error<O: Output<B>>(&mut self, context: &mut Context<'_, O>, mut packet: B, ip: &Ipv4) {
-        let quote = Quote::parse(packet.bytes(), ip);
-        let found = quote.and_then(|quote| Some((quote, self.flows.find(&quote.key, self.flows.hash(&quote.key))?)));
-        let Some((quote, (number, direction))) = found else {
+    pub(super) fn take_error<O: Output<B>>(
+        &mut self,
+        context: &mut Context<'_, O>,
+        mut packet: B,
+        ip: &Ipv4,
+        quote: &Quote,
+    ) {
+        if let Err(reason) = check_icmp(&packet, ip) {
+            return self.discard(packet, reason);
+        }
+        let Some((number, direction)) = self.flows.find(&quote.key, self.flows.hash(&quote.key)) else {
             let here = context.snapshot.addresses.contains_key(&ip.dst);
             return self.discard(packet, if here { DropReason::UnrelatedIcmpError } else { DropReason::NotLocal });
         };
@@ -29,7 +37,7 @@ impl<B: Buffer> Worker<'_, B> {
             }
             take_hop(&mut packet);
         }
-        match icmp_error::translate(&mut packet, ip, &quote, self.flows.flow(number), direction) {
+        match icmp_error::translate(&mut packet, ip, quote, self.flows.flow(number), direction) {
             Ok(()) => self.send(context, number, direction, packet),
             Err(reason) => self.discard(packet, reason),
         }
