@@ -105,6 +105,8 @@ counted! {
         ToaNoRoom => "toa_no_room",
         /// A note to control was lost because control is behind; it will be made again.
         NoteLost => "note_lost",
+        /// Another host uses an address of ours.
+        DuplicateAddress => "duplicate_address",
         /// There was no buffer for a packet to be made.
         NoBuffer => "no_buffer",
         /// A packet was dropped without an ICMP error to its sender, because there were too many of those.

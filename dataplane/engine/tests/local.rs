@@ -5,7 +5,7 @@ mod support;
 use std::net::SocketAddrV4;
 use std::time::Duration;
 
-use engine::DropReason;
+use engine::{DropReason, Event};
 use net::arp::{self, Operation};
 use net::{MacAddr, build};
 use support::decode::decode;
@@ -115,6 +115,54 @@ fn nobody_takes_an_address_of_ours_or_probes_into_the_table() {
         world.receive(WAN, &frame);
     }
     assert_eq!(world.owner.entries().count(), 0);
+    world.assert_balanced();
+}
+
+#[test]
+fn another_host_with_an_address_of_ours_is_noticed_now_and_then() {
+    let mut world = World::acquainted();
+    let announcement = build::addressed(build::arp_request(CLIENT_MAC, VIP, VIP), CLIENT_MAC, MacAddr::broadcast());
+    for _ in 0..100 {
+        world.receive(WAN, &announcement);
+    }
+    let key = engine::neighbour::NeighbourKey { interface: WAN, address: VIP };
+    assert_eq!(world.duplicates, [(key, CLIENT_MAC); 4]);
+    assert_eq!(world.counters().events(Event::DuplicateAddress).get(), 100);
+    world.wait(Duration::from_secs(2));
+    world.receive(WAN, &announcement);
+    assert_eq!(world.duplicates.len(), 5);
+    let own = build::addressed(build::arp_request(WAN_MAC, VIP, VIP), WAN_MAC, MacAddr::broadcast());
+    world.receive(WAN, &own);
+    world.receive(LAN, &announcement);
+    assert_eq!(world.counters().events(Event::DuplicateAddress).get(), 101, "our own word, or elsewhere");
+    world.assert_balanced();
+}
+
+#[test]
+fn a_flood_of_arp_senders_disturbs_nobody() {
+    let mut world = World::acquainted();
+    assert_eq!(world.receive(WAN, &udp(1)).len(), 1);
+    for n in 0..100_000u32 {
+        let bytes = n.to_be_bytes();
+        let (mac, ip) =
+            (MacAddr::new(2, 9, bytes[0], bytes[1], bytes[2], bytes[3]), [10, 0x80 | bytes[1], bytes[2], bytes[3]]);
+        let request = build::addressed(build::arp_request(mac, ip.into(), VIP), mac, MacAddr::broadcast());
+        assert_eq!(world.receive(WAN, &request).len(), 1, "each is answered");
+        if n % 1000 == 0 {
+            let sent = world.receive(WAN, &udp(1));
+            assert_eq!((sent.len(), &sent[0].1[..6]), (1, SERVER_MAC.as_bytes()));
+        }
+    }
+    assert!(world.owner.entries().count() <= 16, "half of the room");
+    // A neighbour that a packet waits for still finds room.
+    let routes = std::sync::Arc::make_mut(&mut world.snapshot.routes);
+    routes.generation += 1;
+    let gateway = [192, 168, 100, 77].into();
+    let route = engine::snapshot::Route { interface: LAN, gateway: Some(gateway), mtu: 1500 };
+    routes.table.insert("192.168.100.0/24".parse().unwrap(), route);
+    assert_eq!(arp_of(&world.receive(WAN, &udp(1))[0].1).target_ip, gateway);
+    let reply = build::addressed(build::arp_reply(SERVER_MAC, gateway, LAN_MAC, LIP), SERVER_MAC, LAN_MAC);
+    assert_eq!(world.receive(LAN, &reply).len(), 1);
     world.assert_balanced();
 }
 

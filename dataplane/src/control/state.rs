@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use api::ipc::{Event, Refusal, RefusalKind};
 use api::{Change, ObjectKey, Owner, ServerKey, ServiceKey};
-use engine::neighbour::{Action, NeighbourKey, Owner as Neighbours};
+use engine::neighbour::{Action, NeighbourKey, Note, Owner as Neighbours};
 use engine::port::PortPool;
 use engine::{FlowPage, Time};
 use ractor::RpcReplyPort;
 use tokio::sync::broadcast;
+use tracing::warn;
 
 use super::compile::Compiler;
 use super::crew::Crew;
@@ -197,6 +198,10 @@ impl State {
         let now = self.now();
         let crew = &mut self.crew;
         while let Some(note) = crew.note() {
+            if let Note::Duplicate { key, mac } = note {
+                let device = self.desired.devices().get(usize::from(key.interface.0)).map_or("?", |d| &d.name);
+                warn!(address = %key.address, %mac, device, "another host uses an address of ours; find it by its MAC address");
+            }
             self.neighbours.note(note, now, |action| carry_out(crew, action));
         }
         self.neighbours.tick(now, |action| carry_out(crew, action));

@@ -41,6 +41,13 @@ pub enum Note {
         /// Whether it asked for an address of ours, and so will want an answer.
         wants_us: bool,
     },
+    /// Another host uses an address of ours.
+    Duplicate {
+        /// The address, and where it was seen.
+        key: NeighbourKey,
+        /// The MAC address of that host.
+        mac: MacAddr,
+    },
     /// A neighbour that has not been confirmed for a while is in use.
     Used {
         /// The neighbour.

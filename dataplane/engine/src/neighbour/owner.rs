@@ -80,17 +80,27 @@ pub enum Action {
     },
 }
 
+impl Entry {
+    /// Whether it is only here because the neighbour spoke to us: no packet of ours has asked for it.
+    fn is_uninvited(&self) -> bool {
+        self.state != State::Static && self.source.is_unspecified()
+    }
+}
+
 /// The neighbours of all interfaces.
 pub struct Owner {
     entries: BTreeMap<NeighbourKey, Entry>,
     capacity: usize,
+    /// Entries that are uninvited: at most half of the room, so that a flood of senders leaves the rest to those that
+    /// packets wait for.
+    uninvited: usize,
     timers: Timers,
 }
 
 impl Owner {
     /// No neighbours, and room for `capacity`.
     pub fn new(capacity: usize, timers: Timers) -> Self {
-        Owner { entries: BTreeMap::new(), capacity, timers }
+        Owner { entries: BTreeMap::new(), capacity, uninvited: 0, timers }
     }
 
     /// The neighbours, by interface and address.
@@ -104,19 +114,29 @@ impl Owner {
             Note::Need { key, source } => self.need(key, source, now, &mut act),
             Note::Learned { key, mac, wants_us } => self.learned(key, mac, wants_us, now, &mut act),
             Note::Used { key, source } => self.used(key, source, now, &mut act),
+            // Nothing changes: the address stays ours, and who it is that uses it too is for people to find out.
+            Note::Duplicate { .. } => {}
         }
     }
 
     /// Configures a neighbour.
     pub fn set_static(&mut self, key: NeighbourKey, mac: MacAddr, now: Time, mut act: impl FnMut(Action)) {
         let entry = Entry { state: State::Static, mac, source: Ipv4Addr::UNSPECIFIED, requests: 0, deadline: now };
-        self.entries.insert(key, entry);
+        self.insert(key, entry);
         act(post_known(key, mac, false));
+    }
+
+    fn insert(&mut self, key: NeighbourKey, entry: Entry) {
+        self.uninvited += usize::from(entry.is_uninvited());
+        if let Some(old) = self.entries.insert(key, entry) {
+            self.uninvited -= usize::from(old.is_uninvited());
+        }
     }
 
     /// Forgets a neighbour, configured or not.
     pub fn forget(&mut self, key: NeighbourKey, mut act: impl FnMut(Action)) {
-        if self.entries.remove(&key).is_some() {
+        if let Some(old) = self.entries.remove(&key) {
+            self.uninvited -= usize::from(old.is_uninvited());
             act(post_unknown(key));
         }
     }
@@ -124,6 +144,7 @@ impl Owner {
     /// Does what is due by `now`.
     pub fn tick(&mut self, now: Time, mut act: impl FnMut(Action)) {
         let probe = self.timers.probe;
+        let uninvited = &mut self.uninvited;
         self.entries.retain(|&key, entry| {
             if entry.state == State::Static || entry.deadline > now {
                 return true;
@@ -139,6 +160,7 @@ impl Owner {
                     true
                 }
                 _ => {
+                    *uninvited -= usize::from(entry.is_uninvited());
                     act(post_unknown(key));
                     false
                 }
@@ -157,7 +179,7 @@ impl Owner {
             None => {
                 let mut entry = Entry { state: State::Send, mac: MacAddr::nil(), source, requests: 0, deadline: now };
                 ask(key, &mut entry, now, act);
-                self.entries.insert(key, entry);
+                self.insert(key, entry);
             }
         }
     }
@@ -168,12 +190,12 @@ impl Owner {
         let known = self.entries.get(&key);
         let usable = match known {
             Some(entry) => entry.state != State::Static,
-            None => wants_us && self.entries.len() < self.capacity,
+            None => wants_us && self.entries.len() < self.capacity && self.uninvited < self.capacity / 2,
         };
         if usable {
             let deadline = now + self.timers.reachable;
             let source = known.map_or(Ipv4Addr::UNSPECIFIED, |entry| entry.source);
-            self.entries.insert(key, Entry { state: State::Reachable, mac, source, requests: 0, deadline });
+            self.insert(key, Entry { state: State::Reachable, mac, source, requests: 0, deadline });
             act(post_known(key, mac, false));
         }
     }
@@ -182,7 +204,9 @@ impl Owner {
         if let Some(entry) = self.entries.get_mut(&key)
             && entry.state == State::Probe
         {
+            self.uninvited -= usize::from(entry.is_uninvited());
             *entry = Entry { state: State::Delay, source, requests: 0, ..*entry };
+            self.uninvited += usize::from(entry.is_uninvited());
             ask(key, entry, now, act);
         }
     }

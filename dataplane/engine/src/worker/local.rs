@@ -10,7 +10,7 @@ use net::ipv4::Ipv4;
 use net::{Buffer, MacAddr, ipv4};
 
 use super::{Context, Worker, tell};
-use crate::drop_reason::DropReason;
+use crate::drop_reason::{DropReason, Event};
 use crate::icmp_error;
 use crate::id::InterfaceId;
 use crate::neighbour::{NeighbourKey, Note};
@@ -33,6 +33,7 @@ impl<B: Buffer> Worker<'_, B> {
                 tell(&self.counters, context.out, Note::Learned { key, mac: arp.sender_mac, wants_us });
             }
         }
+        self.notice_duplicate(context, interface, arp);
         match arp.operation {
             Operation::Request if for_us && !gratuitous => {
                 let Some(ours) = context.snapshot.interface(interface) else {
@@ -49,6 +50,21 @@ impl<B: Buffer> Worker<'_, B> {
                 self.counters.consumed.add(1);
                 drop(packet);
             }
+        }
+    }
+
+    /// Tells control of a host that uses an address of ours on the interface that the address is on (RFC 5227, 2.4),
+    /// now and then: the other host may announce it as often as it likes.
+    fn notice_duplicate<O: Output<B>>(&mut self, context: &mut Context<'_, O>, interface: InterfaceId, arp: &Arp) {
+        let here = context.snapshot.addresses.get(&arp.sender_ip) == Some(&interface);
+        let ours = context.snapshot.interface(interface).is_some_and(|interface| interface.mac == arp.sender_mac);
+        if !here || ours {
+            return;
+        }
+        self.counters.events(Event::DuplicateAddress).add(1);
+        if self.duplicates.allow(context.now) {
+            let key = NeighbourKey { interface, address: arp.sender_ip };
+            tell(&self.counters, context.out, Note::Duplicate { key, mac: arp.sender_mac });
         }
     }
 

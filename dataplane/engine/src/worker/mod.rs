@@ -68,6 +68,7 @@ pub struct Worker<'m, B> {
     counters: Arc<Counters>,
     isn: IsnGenerator,
     icmp_errors: RateLimit,
+    duplicates: RateLimit,
     /// The next identification of a packet that is sent in fragments.
     identification: u16,
 }
@@ -117,6 +118,7 @@ impl<'m, B: Buffer> Worker<'m, B> {
             counters,
             isn: IsnGenerator::new(secrets.isn_key),
             icmp_errors: RateLimit::new(refuse::ICMP_ERRORS_PER_SECOND, refuse::ICMP_ERRORS_AT_ONCE),
+            duplicates: RateLimit::new(1, 4),
             identification: id.0 << 12,
         })
     }

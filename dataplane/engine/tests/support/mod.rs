@@ -13,7 +13,7 @@ use std::time::Duration;
 use arrayvec::ArrayVec;
 use engine::counters::{Counters, Slots};
 use engine::flow::{Region, region_size};
-use engine::neighbour::{Action, Limits, Note, Owner, Timers};
+use engine::neighbour::{Action, Limits, NeighbourKey, Note, Owner, Timers};
 use engine::port::PortPool;
 use engine::snapshot::{Interface, Local, Route, Routes, Server, Service, ServiceKey, Snapshot};
 use engine::steering::{KEY_LEN, Steering};
@@ -82,6 +82,8 @@ pub struct World {
     pub now: Time,
     pub owner: Owner,
     pub wire: Wire,
+    /// What the worker told control about other hosts with addresses of ours.
+    pub duplicates: Vec<(NeighbourKey, MacAddr)>,
 }
 
 /// Sizes of a world.
@@ -110,6 +112,7 @@ impl World {
             now: Time(0),
             owner: Owner::new(32, Timers::default()),
             wire: Wire::new(size.buffers),
+            duplicates: Vec::new(),
         }
     }
 
@@ -183,6 +186,9 @@ impl World {
         while !self.wire.notes.is_empty() {
             let mut actions = Vec::new();
             for note in std::mem::take(&mut self.wire.notes) {
+                if let Note::Duplicate { key, mac } = note {
+                    self.duplicates.push((key, mac));
+                }
                 self.owner.note(note, self.now, |action| actions.push(action));
             }
             self.carry_out(actions);
