@@ -228,6 +228,34 @@ impl Object {
     }
 }
 
+impl fmt::Display for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Object::Address(Address { address, prefix_len, device, sapool }) => {
+                write!(f, "address {address}/{prefix_len} on {device}{}", if *sapool { " with ports" } else { "" })
+            }
+            Object::Route(route) => route.fmt(f),
+            Object::Neighbour(Neighbour { mac, .. }) => {
+                write!(f, "{} at {}", self.key(), mac.to_string().to_lowercase())
+            }
+            Object::Service(Service { scheduler, .. }) => write!(f, "{} by {scheduler}", self.key()),
+            Object::Server(Server { weight, .. }) => write!(f, "{} with weight {weight}", self.key()),
+            Object::LocalAddress(LocalAddress { device, .. }) => write!(f, "{} on {device}", self.key()),
+        }
+    }
+}
+
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Route { prefix, via, device, source, scope, mtu, metric } = self;
+        write!(f, "route {prefix}")?;
+        via.iter().try_for_each(|via| write!(f, " via {via}"))?;
+        write!(f, " on {device} scope {scope} metric {metric}")?;
+        source.iter().try_for_each(|source| write!(f, " source {source}"))?;
+        mtu.iter().try_for_each(|mtu| write!(f, " MTU {mtu}"))
+    }
+}
+
 /// What identifies an object among those of its kind.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum ObjectKey {

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 
 use crate::MacAddr;
-use crate::object::{Address, LocalAddress, Protocol, Route, Server, Service, ServiceKey};
+use crate::object::{Address, LocalAddress, Object, Protocol, Route, Server, Service, ServiceKey};
 use crate::owner::Owners;
 use crate::stats::Stats;
 
@@ -46,6 +46,9 @@ pub enum Query {
     Connections,
     /// The dataplane's books and drop reasons.
     Stats,
+    /// The objects of `operator`, which are saved and come back when the dataplane restarts, in the order they are
+    /// made then.
+    Saved,
 }
 
 /// One row of a listing.
@@ -67,6 +70,8 @@ pub enum Row {
     Connection(ConnectionRow),
     /// The books.
     Stats(Box<Stats>),
+    /// An object of `operator`.
+    Saved(Object),
 }
 
 /// An address and the use of its ports.

@@ -117,6 +117,8 @@ pub struct Stats {
     pub missed_by_devices: u64,
     /// The configuration generation in force.
     pub generation: u64,
+    /// Whether everybody this run waits for has said that its objects are there.
+    pub filled: bool,
 }
 
 #[cfg(test)]

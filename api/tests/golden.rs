@@ -86,6 +86,7 @@ fn every_message_keeps_its_bytes() {
         ("all", Request::Zero(None)),
         ("one", Request::Zero(Some(service_key(Protocol::Udp)))),
         ("events", Request::Subscribe),
+        ("this run", Request::Filled(BootId(7))),
     ] {
         pins.pin(&format!("call {} {detail}", request_name(&request)), &Call { id: u32::MAX, request });
     }
@@ -105,6 +106,7 @@ fn hellos(pins: &mut Pins) {
             instance: "default".into(),
             boot_id: BootId(0x0123_4567_89ab_cdef_0011_2233_4455_6677),
             role,
+            filled: role == Role::Observe,
         };
         pins.pin(&format!("server hello {}", role_name(role)), &hello);
     }
@@ -213,6 +215,7 @@ fn queries() -> Vec<Query> {
         Query::LocalAddresses { service: None },
         Query::Connections,
         Query::Stats,
+        Query::Saved,
     ]
 }
 
@@ -229,6 +232,7 @@ fn replies() -> Vec<(String, Reply)> {
     let events = [
         Event::Changed { generation: 7, by: Owner::Healthd, change },
         Event::Link { device: "dpdk0".into(), up: true },
+        Event::Filled,
         Event::Missed(12),
     ];
     replies.extend(events.map(|event| (event_name(&event).to_owned(), Reply::Event(event))));
@@ -280,6 +284,7 @@ fn rows() -> Vec<(&'static str, Row)> {
         ("v4", Row::Connection(connection(v4(48)))),
         ("v6", Row::Connection(connection(v6()))),
         ("", Row::Stats(Box::new(stats()))),
+        ("", Row::Saved(Object::LocalAddress(local()))),
     ]
 }
 
@@ -357,6 +362,7 @@ fn stats() -> Stats {
         pools: vec![PoolStats { name: "mbufs".into(), size: 8191, available: 7000, in_rings: 1188, held: 3 }],
         missed_by_devices: 7,
         generation: 8,
+        filled: true,
     }
 }
 
@@ -373,6 +379,7 @@ fn request_name(request: &Request) -> &'static str {
         Request::List(_) => "list",
         Request::Zero(_) => "zero",
         Request::Subscribe => "subscribe",
+        Request::Filled(_) => "filled",
     }
 }
 
@@ -386,6 +393,7 @@ fn query_name(query: &Query) -> &'static str {
         Query::LocalAddresses { .. } => "local addresses",
         Query::Connections => "connections",
         Query::Stats => "stats",
+        Query::Saved => "saved",
     }
 }
 
@@ -450,6 +458,7 @@ fn row_name(row: &Row) -> &'static str {
         Row::LocalAddress(_) => "local address",
         Row::Connection(_) => "connection",
         Row::Stats(_) => "stats",
+        Row::Saved(_) => "saved",
     }
 }
 
@@ -457,6 +466,7 @@ fn event_name(event: &Event) -> &'static str {
     match event {
         Event::Changed { .. } => "changed",
         Event::Link { .. } => "link",
+        Event::Filled => "filled",
         Event::Missed(_) => "missed",
     }
 }

@@ -9,7 +9,7 @@ use api::config::{Config, check_instance};
 use api::ipc::BootId;
 use clap::Parser;
 use ractor::Actor;
-use sluice_dataplane::control::{Control, State};
+use sluice_dataplane::control::{Control, State, StateFile, keep};
 use sluice_dataplane::ipc::{Access, Identity, Listener, serve};
 use sluice_dataplane::ports::Ports;
 use sluice_dataplane::start;
@@ -66,8 +66,9 @@ fn run(arguments: &Arguments) -> Result<()> {
         let steering = start::steering(&config.dataplane)?;
         let ports = Ports::start(&eal, &config.dataplane, &steering)?;
         let (mut state, workers) = start::start_workers(&eal, &config.dataplane, ports, &steering)?;
-        let outcome = match start::configure(&mut state, &config, &path).await {
-            Ok(()) => control(state, listener, access, &arguments.instance, stop).await,
+        let file = StateFile::beside(listener.path(), &arguments.instance);
+        let outcome = match start::configure(&mut state, &config, &path, &file).await {
+            Ok(()) => control(state, listener, access, file, &arguments.instance, stop).await,
             Err(error) => {
                 drop(state);
                 Err(error)
@@ -99,12 +100,15 @@ async fn control(
     state: State,
     listener: Listener,
     access: Access,
+    file: StateFile,
     instance: &str,
     stop: impl Future<Output = ()>,
 ) -> Result<()> {
+    let filled = state.watch_fill();
+    let keeper = tokio::spawn(keep(file, state.watch_operator()));
     let (actor, ended) = Control::spawn(None, Control, state).await.context("control did not start")?;
     let boot_id = BootId(u128::from(getrandom::u64()?) << 64 | u128::from(getrandom::u64()?));
-    let identity = Identity { software: env!("CARGO_PKG_VERSION").into(), instance: instance.into(), boot_id };
+    let identity = Identity { software: env!("CARGO_PKG_VERSION").into(), instance: instance.into(), boot_id, filled };
     let shutdown = CancellationToken::new();
     let server = tokio::spawn(serve(listener, access, actor.clone(), identity, shutdown.clone()));
     info!(instance, %boot_id, "ready");
@@ -115,6 +119,7 @@ async fn control(
     server.await.context("the IPC server failed")?;
     actor.stop(None);
     ended.await.context("control failed")?;
+    keeper.await.context("saving what was made by hand failed")?;
     Ok(())
 }
 

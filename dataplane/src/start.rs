@@ -19,7 +19,7 @@ use engine::{Secrets, Time, Worker, WorkerId};
 use tracing::{info, warn};
 
 use crate::control::desired::{self, Desired};
-use crate::control::{Compiler, Crew, Member, State};
+use crate::control::{Compiler, Crew, Member, State, StateFile};
 use crate::ports::{Ports, device_name};
 use crate::worker::{FramePool, Handover, Lcore, Queues, Stop, handovers, rings};
 
@@ -192,14 +192,16 @@ fn secrets() -> Result<Secrets> {
     Ok(Secrets { hash_key: [a, b, c, d], isn_key: [e, f] })
 }
 
-/// Makes the objects of the configuration file.
+/// Makes the objects of the configuration file, then those made by hand in an earlier run.
 ///
 /// # Errors
-/// With the line of the first that cannot be made.
-pub async fn configure(state: &mut State, config: &Config, path: &Path) -> Result<()> {
+/// With the line of the first that cannot be made, or when the file of the others cannot be read.
+pub async fn configure(state: &mut State, config: &Config, path: &Path, saved: &StateFile) -> Result<()> {
+    state.wait_for(&config.ipc.wait_for, config.ipc.fill_timeout);
     for placed in &config.dataplane.objects {
         let change = api::Change::Add(placed.object.clone());
         state.apply(Owner::Config, &[change]).await.with_context(|| format!("{}:{}", path.display(), placed.line))?;
     }
+    state.restore(saved.load()?).await?;
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
-use integration::{Dataplane, FullNat, Lab, Process, Settings, http, tutorial};
+use integration::{Dataplane, FullNat, Lab, Process, Settings, http};
 use nix::sys::signal::Signal;
 
 /// Runs a dataplane that must not start. Returns what it printed.
@@ -48,11 +48,12 @@ fn sigterm_ends_it_cleanly_while_it_starts() {
 #[test]
 fn it_starts_again_after_it_was_killed() {
     let FullNat { mut dataplane, web, lab } = FullNat::start(Settings::default()).unwrap();
+    let target = SocketAddr::from(([10, 0, 0, 100], 80));
+    assert_eq!(http::sequential(&lab.client, target, 10).unwrap().failures, 0);
     dataplane.end(Signal::SIGKILL).unwrap();
     drop(dataplane);
     let dataplane = Dataplane::start(&lab, Settings::default()).unwrap();
-    dataplane.cli().script(tutorial::SCRIPT).unwrap();
-    let tally = http::sequential(&lab.client, SocketAddr::from(([10, 0, 0, 100], 80)), 10).unwrap();
+    let tally = http::sequential(&lab.client, target, 10).unwrap();
     assert_eq!((tally.failures, tally.successes()), (0, 10), "{tally:?}");
     drop((dataplane, web, lab));
 }

@@ -1,13 +1,14 @@
 //! From what the file says to a configuration that holds together.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use toml::Spanned;
 
 use super::error::Source;
-use super::file::{Cpu, DataplaneSection, File, IpcSection, PortSection, UsersSection};
+use super::file::{BusSection, Cpu, DataplaneSection, File, IpcSection, PortSection, UsersSection};
 use super::objects::Objects;
-use super::{Config, ConfigError, Dataplane, Ipc, Poll, Port, PortDevice};
+use super::{Bus, BusAddress, Config, ConfigError, Dataplane, Ipc, Poll, Port, PortDevice};
 use crate::owner::Owner;
 
 /// Ports that one dataplane drives.
@@ -19,7 +20,8 @@ pub(super) fn check(source: Source<'_>, cpus: usize) -> Result<Config, ConfigErr
     let mut checker = Checker { source, warnings: Vec::new() };
     let dataplane = checker.dataplane(file.dataplane, cpus)?;
     let ipc = checker.ipc(file.ipc)?;
-    Ok(Config { dataplane, ipc, warnings: checker.warnings })
+    let bus = checker.bus(file.bus)?;
+    Ok(Config { dataplane, ipc, bus, warnings: checker.warnings })
 }
 
 struct Checker<'a> {
@@ -155,7 +157,35 @@ impl Checker<'_> {
             return Err(self.source.wrong(&socket.span(), "the socket's path must begin with /"));
         }
         let users = self.users(section.users)?;
-        Ok(Ipc { socket: section.socket.map(Spanned::into_inner), group: section.group, users })
+        let wait_for = self.wait_for(section.wait_for)?;
+        let fill_timeout = Duration::from_secs(section.fill_timeout.into());
+        let socket = section.socket.map(Spanned::into_inner);
+        Ok(Ipc { socket, group: section.group, users, wait_for, fill_timeout })
+    }
+
+    fn bus(&self, section: BusSection) -> Result<Bus, ConfigError> {
+        let Some(given) = section.address else { return Ok(Bus { address: BusAddress::System }) };
+        let address = match given.get_ref().as_str() {
+            "system" => BusAddress::System,
+            "none" => BusAddress::None,
+            text if text.strip_prefix("unix:path=/").is_some_and(|path| !path.is_empty()) => {
+                BusAddress::At(text.to_owned())
+            }
+            text => {
+                let reason = format!("bus {text:?} is none of \"system\", \"none\" and \"unix:path=/SOCKET\"");
+                return Err(self.source.wrong(&given.span(), reason));
+            }
+        };
+        Ok(Bus { address })
+    }
+
+    fn wait_for(&self, named: Vec<Spanned<Owner>>) -> Result<Vec<Owner>, ConfigError> {
+        let not_a_daemon = |owner: &Owner| matches!(owner, Owner::Config | Owner::Operator);
+        if let Some(wrong) = named.iter().find(|named| not_a_daemon(named.get_ref())) {
+            let reason = format!("{} is no daemon to wait for; there are vrrpd, healthd and routed", wrong.get_ref());
+            return Err(self.source.wrong(&wrong.span(), reason));
+        }
+        Ok(named.into_iter().map(Spanned::into_inner).collect())
     }
 
     fn users(&self, section: UsersSection) -> Result<Vec<(Owner, String)>, ConfigError> {

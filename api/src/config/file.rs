@@ -9,12 +9,14 @@ use super::timeouts::Timeouts;
 use super::value::{count, mebibytes, number, optional_number};
 use super::{Hugepages, Poll};
 use crate::object::RouteScope;
+use crate::owner::Owner;
 
 #[derive(Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct File {
     pub(super) dataplane: DataplaneSection,
     pub(super) ipc: IpcSection,
+    pub(super) bus: BusSection,
 }
 
 #[derive(Deserialize)]
@@ -129,11 +131,20 @@ pub(super) struct IpcSection {
     pub(super) socket: Option<Spanned<PathBuf>>,
     pub(super) group: String,
     pub(super) users: UsersSection,
+    pub(super) wait_for: Vec<Spanned<Owner>>,
+    #[serde(deserialize_with = "number::<_, _, 0, 3600>")]
+    pub(super) fill_timeout: u32,
 }
 
 impl Default for IpcSection {
     fn default() -> Self {
-        IpcSection { socket: None, group: "sluice".into(), users: UsersSection::default() }
+        IpcSection {
+            socket: None,
+            group: "sluice".into(),
+            users: UsersSection::default(),
+            wait_for: Vec::new(),
+            fill_timeout: 10,
+        }
     }
 }
 
@@ -143,4 +154,10 @@ pub(super) struct UsersSection {
     pub(super) vrrpd: Option<Spanned<String>>,
     pub(super) healthd: Option<Spanned<String>>,
     pub(super) routed: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct BusSection {
+    pub(super) address: Option<Spanned<String>>,
 }

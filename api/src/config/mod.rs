@@ -12,6 +12,7 @@ mod timeouts;
 mod value;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -30,6 +31,8 @@ pub struct Config {
     pub dataplane: Dataplane,
     /// The section `[ipc]`.
     pub ipc: Ipc,
+    /// The section `[bus]`.
+    pub bus: Bus,
     /// What is allowed and probably not meant, each a line `FILE:LINE: what`.
     pub warnings: Vec<String>,
 }
@@ -140,6 +143,28 @@ pub struct Ipc {
     pub group: String,
     /// The user each daemon runs as: a process of that user acts as that owner.
     pub users: Vec<(Owner, String)>,
+    /// The daemons that must have said that their objects are there before a dataplane counts as filled.
+    pub wait_for: Vec<Owner>,
+    /// How long a dataplane that has started waits for them.
+    pub fill_timeout: Duration,
+}
+
+/// The section `[bus]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bus {
+    /// The bus on which the dataplane can be seen and operated.
+    pub address: BusAddress,
+}
+
+/// Where a D-Bus message bus is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BusAddress {
+    /// The system's, wherever the system has it.
+    System,
+    /// At a D-Bus address, `unix:path=/run/bus`.
+    At(String),
+    /// There is none.
+    None,
 }
 
 impl Ipc {

@@ -1,4 +1,5 @@
 use std::path::Path;
+use std::time::Duration;
 
 use super::*;
 use crate::object::{Address, Route, RouteScope};
@@ -154,6 +155,9 @@ fn mistakes_are_named_with_their_line() {
         ("[[dataplane.port]]\nname = \"a b\"\ndevice = \"net_null0\"\n", "x.toml:2: port name \"a b\" is not valid"),
         ("[[dataplane.port]]\nname = \"a\"\ndevice = \"eth0\"\n", "x.toml:3: device \"eth0\" is neither a PCI address"),
         ("[ipc]\nsocket = \"s\"\n", "x.toml:2: the socket's path must begin with /"),
+        ("[ipc]\nwait_for = [\"operator\"]\n", "x.toml:2: operator is no daemon to wait for; there are vrrpd"),
+        ("[ipc]\nwait_for = [\"vrpd\"]\n", "x.toml:2: unknown value `vrpd`; did you mean `vrrpd`?"),
+        ("[bus]\naddress = \"unix:path=\"\n", "x.toml:2: bus \"unix:path=\" is none of"),
         ("[ipc.users]\nvrrpd = \"u\"\nrouted = \"u\"\n", "x.toml:2: user u is that of routed too"),
         ("[ipc]\ngroup = 1\n", "x.toml:2: invalid type: integer `1`, expected a string"),
         ("[dataplane]\nmbufs 3\n", "x.toml:2: "),
@@ -229,4 +233,19 @@ fn sharing_a_cpu_needlessly_is_a_warning() {
 fn a_missing_file_is_named() {
     let message = Config::load(Path::new("/nonexistent/x.toml")).unwrap_err().to_string();
     assert!(message.starts_with("cannot read /nonexistent/x.toml: "), "{message}");
+}
+
+#[test]
+fn what_is_waited_for_and_the_bus_are_read() {
+    let defaults = good("");
+    assert_eq!((defaults.ipc.wait_for, defaults.ipc.fill_timeout), (Vec::new(), Duration::from_secs(10)));
+    assert_eq!(defaults.bus.address, BusAddress::System);
+    let given =
+        good("[ipc]\nwait_for = [\"vrrpd\", \"routed\"]\nfill_timeout = 3\n[bus]\naddress = \"unix:path=/run/b\"\n");
+    assert_eq!(
+        (given.ipc.wait_for, given.ipc.fill_timeout),
+        (vec![Owner::Vrrpd, Owner::Routed], Duration::from_secs(3))
+    );
+    assert_eq!(given.bus.address, BusAddress::At("unix:path=/run/b".into()));
+    assert_eq!(good("[bus]\naddress = \"none\"\n").bus.address, BusAddress::None);
 }

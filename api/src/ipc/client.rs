@@ -105,6 +105,15 @@ impl Client {
         self.finish(Request::Zero(service), |_| Err(ClientError::Unexpected("rows for zeroing"))).await.map(drop)
     }
 
+    /// Says that everything the caller, a daemon, wants in this run of the dataplane is there.
+    ///
+    /// # Errors
+    /// As [`Client::apply`].
+    pub async fn filled(&mut self) -> Result<(), ClientError> {
+        let boot_id = self.hello.boot_id;
+        self.finish(Request::Filled(boot_id), |_| Err(ClientError::Unexpected("rows for a fact"))).await.map(drop)
+    }
+
     /// Lists, handing each batch of rows to `each` as it comes.
     ///
     /// # Errors

@@ -33,6 +33,8 @@ pub struct ServerHello {
     pub boot_id: BootId,
     /// What the client may do.
     pub role: Role,
+    /// Whether everybody this run waits for has said that its objects are there ([`Request::Filled`]).
+    pub filled: bool,
 }
 
 /// Names one run of a dataplane: a new one has a new id.
@@ -80,6 +82,9 @@ pub enum Request {
     Zero(Option<ServiceKey>),
     /// Send events from now on. The call ends when the connection does.
     Subscribe,
+    /// Everything the caller, a daemon, wants in this run of the dataplane is there. Refused for another run: what was
+    /// there is gone with it.
+    Filled(BootId),
 }
 
 /// A reply with the id of the call it belongs to.
@@ -126,6 +131,8 @@ pub enum Event {
         /// Whether it is up.
         up: bool,
     },
+    /// Everybody this run waits for has said that its objects are there, or it has waited long enough.
+    Filled,
     /// The client read too slowly and missed this many events; it should list again.
     Missed(u64),
 }

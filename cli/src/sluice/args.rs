@@ -68,6 +68,9 @@ pub(super) enum Noun {
     Conn(Conn),
     /// Show where packets came from and went, and whether the books balance
     Stats,
+    /// What was added by hand, saved to come back when the dataplane restarts
+    #[command(subcommand, arg_required_else_help = false)]
+    State(State),
     /// Print a completion script
     #[command(after_help = "Example:\n  sluice completions bash > /etc/bash_completion.d/sluice")]
     Completions {
@@ -88,6 +91,14 @@ pub(super) enum Noun {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum State {
+    /// List what is saved, in the order it is made again
+    Show,
+    /// Delete everything that was added by hand, and what is saved of it; what others claim too stays
+    Forget,
 }
 
 #[derive(Debug, Subcommand)]

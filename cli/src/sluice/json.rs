@@ -21,6 +21,7 @@ pub(super) fn row(row: &Row) -> Result<String, Error> {
         Row::LocalAddress(row) => serde_json::to_string(row),
         Row::Connection(row) => serde_json::to_string(row),
         Row::Stats(row) => stats(row),
+        Row::Saved(object) => serde_json::to_string(object),
     }
 }
 
@@ -74,7 +75,8 @@ mod tests {
     fn stats_say_whether_they_balance() {
         let books = Books { received: 5, transmitted: 3, ..Books::default() };
         let pool = PoolStats { name: "p".into(), size: 9, available: 4, in_rings: 2, held: 1 };
-        let stats = Stats { books, workers: Vec::new(), pools: vec![pool], missed_by_devices: 0, generation: 7 };
+        let stats =
+            Stats { books, workers: Vec::new(), pools: vec![pool], missed_by_devices: 0, generation: 7, filled: true };
         let value: Value = serde_json::from_str(&row(&Row::Stats(Box::new(stats))).unwrap()).unwrap();
         assert_eq!((&value["balance"], &value["missing_buffers"]), (&json!(2), &json!(2)));
         assert_eq!((&value["generation"], &value["books"]["received"]), (&json!(7), &json!(5)));

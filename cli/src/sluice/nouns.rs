@@ -28,6 +28,8 @@ pub(super) fn task(noun: Noun) -> Task {
         Noun::Server(verb) => server(verb),
         Noun::Laddr(verb) => laddr(verb),
         Noun::Conn(args::Conn::Show) => Task::Show(Query::Connections),
+        Noun::State(args::State::Show) => Task::Show(Query::Saved),
+        Noun::State(args::State::Forget) => Task::Apply(change::release_everything()),
         Noun::Stats | Noun::Completions { .. } | Noun::Ipvsadm { .. } | Noun::Dpip { .. } => Task::Show(Query::Stats),
     }
 }

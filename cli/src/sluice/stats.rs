@@ -12,8 +12,10 @@ pub(super) fn text(stats: &Stats) -> String {
     }
     parts.push(pools(&stats.pools));
     parts.push(format!(
-        "missed by devices: {}\nconfiguration generation: {}",
-        stats.missed_by_devices, stats.generation
+        "missed by devices: {}\nconfiguration generation: {}\nfilled: {}",
+        stats.missed_by_devices,
+        stats.generation,
+        if stats.filled { "yes" } else { "no, a daemon has yet to make its objects" }
     ));
     parts.join("\n\n")
 }
@@ -133,6 +135,7 @@ mod tests {
             pools: vec![PoolStats { name: "mbufs".into(), size: 8191, available: 7000, in_rings: 1188, held: 3 }],
             missed_by_devices: 0,
             generation: 7,
+            filled: false,
         }
     }
 
@@ -163,6 +166,7 @@ mbufs    8191       7000      1188     3        0
 
 missed by devices: 0
 configuration generation: 7
+filled: no, a daemon has yet to make its objects
 ";
         assert_eq!(printed(|out| out.print(text(&stats()))), expected);
     }

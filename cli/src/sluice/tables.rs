@@ -21,6 +21,7 @@ pub(super) fn headings(query: &Query) -> &'static [&'static str] {
             &["SERVICE", "SCHEDULER", "WEIGHT", "ACTIVE", "INACTIVE", "CONNS", "IN BYTES", "OUT BYTES", "OWNERS"]
         }
         Query::LocalAddresses { .. } => &["SERVICE", "ADDRESS", "DEVICE", "CONNS", "OWNERS"],
+        Query::Saved => &["OBJECT"],
         Query::Connections | Query::Stats => &[],
     }
 }
@@ -63,6 +64,7 @@ fn cells(row: &Row) -> Vec<Vec<String>> {
         Row::Link(row) => vec![link(row)],
         Row::Service(row) => service(row),
         Row::LocalAddress(row) => vec![local_address(row)],
+        Row::Saved(object) => vec![vec![object.to_string()]],
         Row::Connection(_) | Row::Stats(_) => Vec::new(),
     }
 }

@@ -121,7 +121,14 @@ fn serve(mut stream: UnixStream, behaviour: Behaviour, seen: &Mutex<Vec<Request>
     let role = Role::Operate(Owner::Operator);
     write_frame(
         &mut stream,
-        &ServerHello { version, software: "0".into(), instance: "default".into(), boot_id: BootId(1), role },
+        &ServerHello {
+            version,
+            software: "0".into(),
+            instance: "default".into(),
+            boot_id: BootId(1),
+            role,
+            filled: true,
+        },
     );
     while let Some(frame) = read_frame(&mut stream) {
         let Call { id, request } = decode(&frame).unwrap();

@@ -285,3 +285,19 @@ fn sluice_listings_and_personalities() {
         }),
     ]);
 }
+
+#[test]
+fn what_was_made_by_hand_is_listed_and_released_as_a_whole() {
+    let kinds = [
+        ObjectKind::Server,
+        ObjectKind::LocalAddress,
+        ObjectKind::Service,
+        ObjectKind::Route,
+        ObjectKind::Neighbour,
+        ObjectKind::Address,
+    ];
+    check(vec![
+        ("sluice state show", vec![Request::List(Query::Saved)]),
+        ("sluice state forget", vec![Request::Apply(kinds.map(|kind| flush(kind, None)).into())]),
+    ]);
+}

@@ -53,8 +53,14 @@ impl Actor for Control {
                     let _ = reply.send(outcome);
                 });
             }
+            ControlMessage::Find { key, reply } => {
+                let _ = reply.send(list::find(state, &key));
+            }
             ControlMessage::Zero { service, reply, .. } => {
                 let _ = reply.send(state.zero(service.as_ref()));
+            }
+            ControlMessage::Filled { owner, reply } => {
+                let _ = reply.send(Ok(state.owner_filled(owner)));
             }
             ControlMessage::Subscribe { reply } => {
                 let _ = reply.send(state.events.subscribe());

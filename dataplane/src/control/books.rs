@@ -21,7 +21,7 @@ pub(super) fn stats(state: &State) -> Stats {
         held: books.held,
     }];
     let missed_by_devices = state.ports.missed();
-    Stats { books, workers, pools, missed_by_devices, generation: state.generation() }
+    Stats { books, workers, pools, missed_by_devices, generation: state.generation(), filled: state.fill.is_filled() }
 }
 
 fn worker(number: u16, member: &Member) -> WorkerStats {

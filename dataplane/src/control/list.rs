@@ -7,8 +7,8 @@ use api::row::{
     AddressRow, ConnectionRow, LocalAddressRow, NeighbourRow, NeighbourState, PortUse, Query, Row, ServerRow,
     ServiceRow,
 };
-use api::{Owners, Protocol, ServiceKey};
-use engine::neighbour::{Entry, NeighbourKey, State as Neighbour};
+use api::{ObjectKey, Owner, Owners, Protocol, ServiceKey};
+use engine::neighbour::{Entry as NeighbourEntry, NeighbourKey, State as Neighbour};
 use engine::port;
 use engine::{FlowPage, FlowRow};
 use net::ipv4;
@@ -16,7 +16,8 @@ use ractor::{ActorRef, call};
 use tokio::sync::mpsc;
 
 use super::books;
-use super::message::ControlMessage;
+use super::desired::{AddressView, Entry, SlotId};
+use super::message::{ControlMessage, Found};
 use super::state::State;
 
 /// Rows in a batch.
@@ -41,6 +42,7 @@ pub(super) fn rows(state: &State, query: &Query) -> Result<Vec<Row>, Refusal> {
         Query::Services { service } => Ok(services(state, service.as_ref())?.into_iter().map(Row::Service).collect()),
         Query::LocalAddresses { service } => locals(state, service.as_ref()),
         Query::Stats => Ok(vec![Row::Stats(Box::new(books::stats(state)))]),
+        Query::Saved => Ok(state.desired.claims(Owner::Operator).into_iter().map(Row::Saved).collect()),
         Query::Connections => Ok(Vec::new()),
     }
 }
@@ -52,21 +54,22 @@ fn known<'a>(state: &State, device: Option<&'a str>) -> Result<Option<&'a str>, 
 
 fn addresses(state: &State, device: Option<&str>) -> Result<Vec<Row>, Refusal> {
     let views = state.desired.addresses(device).into_iter();
-    let rows = views.map(|view| {
-        let ports = view.pool.map(|slot| {
-            let counters = state.crew.members().iter().map(|member| member.counters.local(slot.index));
-            let (used, missed) = counters
-                .fold((0, 0), |(used, missed), local| (used + local.ports_in_use.get(), missed + local.missed.get()));
-            let total = (port::BUCKETS * port::PER_BUCKET) as u64;
-            PortUse { used, free: total.saturating_sub(used), missed }
-        });
-        Row::Address(AddressRow { address: view.address, owners: view.owners, ports })
+    Ok(views.map(|view| Row::Address(address_row(state, view))).collect())
+}
+
+fn address_row(state: &State, view: AddressView) -> AddressRow {
+    let ports = view.pool.map(|slot| {
+        let counters = state.crew.members().iter().map(|member| member.counters.local(slot.index));
+        let (used, missed) = counters
+            .fold((0, 0), |(used, missed), local| (used + local.ports_in_use.get(), missed + local.missed.get()));
+        let total = (port::BUCKETS * port::PER_BUCKET) as u64;
+        PortUse { used, free: total.saturating_sub(used), missed }
     });
-    Ok(rows.collect())
+    AddressRow { address: view.address, owners: view.owners, ports }
 }
 
 fn neighbours(state: &State, device: Option<&str>) -> Result<Vec<Row>, Refusal> {
-    let row = |(key, entry): (NeighbourKey, &Entry)| {
+    let row = |(key, entry): (NeighbourKey, &NeighbourEntry)| {
         let name = state.desired.devices().get(usize::from(key.interface.0))?.name.clone();
         if device.is_some_and(|device| device != name) {
             return None;
@@ -89,7 +92,7 @@ fn neighbours(state: &State, device: Option<&str>) -> Result<Vec<Row>, Refusal> 
 fn selected<'s>(
     state: &'s State,
     service: Option<&ServiceKey>,
-) -> Result<Vec<&'s super::desired::Entry<api::Service, super::desired::SlotId>>, Refusal> {
+) -> Result<Vec<&'s Entry<api::Service, SlotId>>, Refusal> {
     match service {
         Some(key) => Ok(vec![state.desired.find_service(key)?]),
         None => Ok(state.desired.services()),
@@ -98,21 +101,44 @@ fn selected<'s>(
 
 fn services(state: &State, service: Option<&ServiceKey>) -> Result<Vec<ServiceRow>, Refusal> {
     let rows = selected(state, service)?.into_iter().map(|entry| {
-        let key = &entry.object.key;
-        let slots = state.desired.servers_of(key).map(|server| server.slot.index);
-        let traffic = state.ledger.service(&state.crew, key, slots);
-        let servers = state.desired.servers_of(key).map(|server| {
-            let slot = server.slot.index;
-            let gauges = state.crew.members().iter().map(|member| member.counters.server(slot));
-            let (active, inactive) = gauges.fold((0, 0), |(active, inactive), counters| {
-                (active + counters.active.get(), inactive + counters.inactive.get())
-            });
-            let traffic = state.ledger.server(&state.crew, slot);
-            ServerRow { server: server.object.clone(), owners: server.owners, active, inactive, traffic }
-        });
-        ServiceRow { service: entry.object.clone(), owners: entry.owners, traffic, servers: servers.collect() }
+        let servers = state.desired.servers_of(&entry.object.key).map(|server| server_row(state, server));
+        ServiceRow { servers: servers.collect(), ..service_row(state, entry) }
     });
     Ok(rows.collect())
+}
+
+/// A service, without its servers.
+fn service_row(state: &State, entry: &Entry<api::Service, SlotId>) -> ServiceRow {
+    let key = &entry.object.key;
+    let slots = state.desired.servers_of(key).map(|server| server.slot.index);
+    let traffic = state.ledger.service(&state.crew, key, slots);
+    ServiceRow { service: entry.object.clone(), owners: entry.owners, traffic, servers: Vec::new() }
+}
+
+fn server_row(state: &State, server: &Entry<api::Server, SlotId>) -> ServerRow {
+    let slot = server.slot.index;
+    let gauges = state.crew.members().iter().map(|member| member.counters.server(slot));
+    let (active, inactive) = gauges.fold((0, 0), |(active, inactive), counters| {
+        (active + counters.active.get(), inactive + counters.inactive.get())
+    });
+    let traffic = state.ledger.server(&state.crew, slot);
+    ServerRow { server: server.object.clone(), owners: server.owners, active, inactive, traffic }
+}
+
+/// An object of the kinds that are shown one by one.
+pub(super) fn find(state: &State, key: &ObjectKey) -> Option<Found> {
+    match key {
+        ObjectKey::Address { address, device } => {
+            Some(Found::Address(address_row(state, state.desired.address(*address, device)?)))
+        }
+        ObjectKey::Service(key) => {
+            let row = service_row(state, state.desired.find_service(key).ok()?);
+            let locals = state.desired.locals_of(key).into_iter().map(|entry| entry.object.address);
+            Some(Found::Service(row, locals.collect()))
+        }
+        ObjectKey::Server(key) => Some(Found::Server(server_row(state, state.desired.server(key)?))),
+        ObjectKey::Route { .. } | ObjectKey::Neighbour { .. } | ObjectKey::LocalAddress { .. } => None,
+    }
 }
 
 fn locals(state: &State, service: Option<&ServiceKey>) -> Result<Vec<Row>, Refusal> {

@@ -1,8 +1,10 @@
 //! What the control actor can be asked.
 
+use std::net::IpAddr;
+
 use api::ipc::{Event, Refusal};
-use api::row::{Query, Row};
-use api::{Change, Owner, ServiceKey};
+use api::row::{AddressRow, Query, Row, ServerRow, ServiceRow};
+use api::{Change, ObjectKey, Owner, ServiceKey};
 use engine::FlowPage;
 use ractor::RpcReplyPort;
 use tokio::sync::{broadcast, mpsc};
@@ -29,6 +31,13 @@ pub enum ControlMessage {
         /// Takes the outcome.
         reply: RpcReplyPort<Result<u64, Refusal>>,
     },
+    /// Say what is known of one object; nothing, when there is none.
+    Find {
+        /// The object.
+        key: ObjectKey,
+        /// Takes it.
+        reply: RpcReplyPort<Option<Found>>,
+    },
     /// Zero the totals of a service, or of all.
     Zero {
         /// Who asks.
@@ -36,6 +45,13 @@ pub enum ControlMessage {
         /// The service; all when absent.
         service: Option<ServiceKey>,
         /// Takes the outcome.
+        reply: RpcReplyPort<Result<u64, Refusal>>,
+    },
+    /// Take a daemon's word that its objects are there.
+    Filled {
+        /// The daemon.
+        owner: Owner,
+        /// Takes the generation in force.
         reply: RpcReplyPort<Result<u64, Refusal>>,
     },
     /// Hand out the stream of events from now on. A receiver that reads too slowly learns how many it missed, and
@@ -55,4 +71,15 @@ pub enum ControlMessage {
     },
     /// Do what is due. Sent by a timer that waits for the reply, so that ticks never pile up.
     Tick(RpcReplyPort<()>),
+}
+
+/// What is known of one object.
+#[derive(Debug)]
+pub enum Found {
+    /// An address.
+    Address(AddressRow),
+    /// A service, without its servers, and its local addresses.
+    Service(ServiceRow, Vec<IpAddr>),
+    /// A server.
+    Server(ServerRow),
 }

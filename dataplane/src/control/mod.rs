@@ -5,12 +5,16 @@ mod books;
 mod compile;
 mod crew;
 pub mod desired;
+mod fill;
 mod ledger;
 mod list;
 pub mod message;
+mod persist;
 mod state;
 
 pub use actor::Control;
 pub use compile::Compiler;
 pub use crew::{Crew, Member};
+pub use fill::Fill;
+pub use persist::{RestoreError, StateFile, keep};
 pub use state::State;

@@ -5,17 +5,18 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use api::ipc::{Event, Refusal, RefusalKind};
-use api::{Change, ObjectKey, Owner, ServerKey, ServiceKey};
+use api::{Change, Object, ObjectKey, Owner, ServerKey, ServiceKey};
 use engine::neighbour::{Action, NeighbourKey, Note, Owner as Neighbours};
 use engine::port::PortPool;
 use engine::{FlowPage, Time};
 use ractor::RpcReplyPort;
-use tokio::sync::broadcast;
-use tracing::warn;
+use tokio::sync::{broadcast, watch};
+use tracing::{info, warn};
 
 use super::compile::Compiler;
 use super::crew::Crew;
 use super::desired::Desired;
+use super::fill::Fill;
 use super::ledger::Ledger;
 use crate::ports::Ports;
 use crate::worker::Mail;
@@ -41,6 +42,9 @@ pub struct State {
     pub(super) ledger: Ledger,
     pub(super) ports: Ports,
     pub(super) events: broadcast::Sender<Event>,
+    pub(super) fill: Fill,
+    /// Takes what is to be saved of the operator's objects.
+    saved: watch::Sender<Desired>,
     /// Who waits for a page, by worker, in the order the pages were sent.
     pages: Vec<VecDeque<RpcReplyPort<Box<FlowPage>>>>,
     started: Instant,
@@ -54,7 +58,37 @@ impl State {
         let (events, _) = broadcast::channel(EVENTS);
         let now = Instant::now();
         let ledger = Ledger::default();
-        State { desired, compiler, crew, neighbours, ledger, ports, events, pages, started: now, reclaimed: now }
+        let fill = Fill::new(&[], Duration::ZERO);
+        let saved = watch::Sender::new(desired.clone());
+        State {
+            desired,
+            compiler,
+            crew,
+            neighbours,
+            ledger,
+            ports,
+            events,
+            fill,
+            saved,
+            pages,
+            started: now,
+            reclaimed: now,
+        }
+    }
+
+    /// Counts as filled when these owners have said that their objects are there, or that long after the start.
+    pub fn wait_for(&mut self, owners: &[Owner], timeout: Duration) {
+        self.fill = Fill::new(owners, timeout);
+    }
+
+    /// Whether it is filled, now and later.
+    pub fn watch_fill(&self) -> watch::Receiver<bool> {
+        self.fill.watch()
+    }
+
+    /// The state after each change of the operator's, to be saved.
+    pub fn watch_operator(&self) -> watch::Receiver<Desired> {
+        self.saved.subscribe()
     }
 
     /// The generation in force.
@@ -74,6 +108,9 @@ impl State {
     pub async fn apply(&mut self, owner: Owner, changes: &[Change]) -> Result<u64, Refusal> {
         let before = self.desired.clone();
         let effective = self.desired.apply(owner, changes)?;
+        if owner == Owner::Operator {
+            self.saved.send_replace(self.desired.clone());
+        }
         if effective.is_empty() {
             return Ok(self.generation());
         }
@@ -89,6 +126,35 @@ impl State {
         }
         self.settle(generation).await?;
         Ok(generation)
+    }
+
+    /// Makes the operator's objects of an earlier run again. One that cannot be made any more is named in the log, and
+    /// the others are made.
+    ///
+    /// # Errors
+    /// When a worker is stuck.
+    pub async fn restore(&mut self, objects: Vec<Object>) -> Result<u64, Refusal> {
+        let mut trial = self.desired.clone();
+        let mut changes = Vec::new();
+        for change in objects.into_iter().map(Change::Add) {
+            match trial.apply(Owner::Operator, std::slice::from_ref(&change)) {
+                Ok(_) => changes.push(change),
+                Err(refusal) => warn!("not restored: {change}: {}", refusal.message),
+            }
+        }
+        if !changes.is_empty() {
+            info!("{} objects made by hand are restored", changes.len());
+        }
+        self.apply(Owner::Operator, &changes).await
+    }
+
+    /// Takes a daemon's word that its objects are there.
+    pub fn owner_filled(&mut self, owner: Owner) -> u64 {
+        info!(%owner, "says that its objects are there");
+        if self.fill.said(owner) {
+            let _ = self.events.send(Event::Filled);
+        }
+        self.generation()
     }
 
     /// Does what a change of one object means besides the snapshot: ports for a local address, a beginning for a
@@ -205,6 +271,10 @@ impl State {
             self.neighbours.note(note, now, |action| carry_out(crew, action));
         }
         self.neighbours.tick(now, |action| carry_out(crew, action));
+        if let Some(owners) = self.fill.expire(self.started.elapsed()) {
+            warn!("waited in vain for the objects of {owners}");
+            let _ = self.events.send(Event::Filled);
+        }
         if self.reclaimed.elapsed() > RECLAIM {
             self.reclaimed = Instant::now();
             self.reclaim();

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::ipc::{
-    Answer, Call, ClientHello, Event, FrameError, MAX_REPLY, MAX_REQUEST, Refusal, RefusalKind, Reply, Request, Role,
-    ServerHello, VERSION, codec, decode, encode,
+    Answer, BootId, Call, ClientHello, Event, FrameError, MAX_REPLY, MAX_REQUEST, Refusal, RefusalKind, Reply, Request,
+    Role, ServerHello, VERSION, codec, decode, encode,
 };
 use api::row::Query;
 use api::{Change, Owner};
@@ -134,6 +134,7 @@ impl Connection {
             instance: identity.instance.clone(),
             boot_id: identity.boot_id,
             role: self.role,
+            filled: *identity.filled.borrow(),
         };
         // Also to a client of another version: it learns ours from the answer.
         self.send(&hello).await?;
@@ -149,6 +150,7 @@ impl Connection {
         let outcome = match request {
             Request::Apply(changes) => self.apply(changes).await,
             Request::Zero(service) => self.zero(service).await,
+            Request::Filled(boot_id) => self.filled(boot_id).await,
             Request::List(query) => self.list(id, query).await?,
             Request::Subscribe => match self.subscribe(id).await {
                 Ok(()) => return Ok(()),
@@ -173,6 +175,23 @@ impl Connection {
             None => "zero every service".into(),
         };
         self.mutate(what, |owner, reply| ControlMessage::Zero { owner, service, reply }).await
+    }
+
+    /// Only daemons are waited for, and their word holds for the run they know.
+    async fn filled(&self, boot_id: BootId) -> Result<u64, Refusal> {
+        let this = self.shared.identity.boot_id;
+        let owner = match self.role {
+            Role::Operate(owner @ (Owner::Vrrpd | Owner::Healthd | Owner::Routed)) => owner,
+            Role::Operate(_) | Role::Observe => {
+                let message = "only a daemon can say that its objects are there; nobody waits for others".into();
+                return Err(Refusal { kind: RefusalKind::Denied, message, index: None });
+            }
+        };
+        if boot_id != this {
+            let message = format!("run {boot_id} of the dataplane is over; this is {this}, make your objects again");
+            return Err(Refusal { kind: RefusalKind::Invalid, message, index: None });
+        }
+        self.ask(|reply| ControlMessage::Filled { owner, reply }).await.and_then(|outcome| outcome)
     }
 
     /// Asks control for a change, if the client may, and writes down who changed what.

@@ -53,7 +53,7 @@ impl Access {
     }
 
     /// The refusal of an observer's change.
-    pub(super) fn denied(&self, peer: &Peer) -> Refusal {
+    pub(crate) fn denied(&self, peer: &Peer) -> Refusal {
         let message =
             format!("changing the configuration needs root or group {}; you are uid {}", self.group_name, peer.uid);
         Refusal { kind: RefusalKind::Denied, message, index: None }

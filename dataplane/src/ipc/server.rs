@@ -6,7 +6,7 @@ use std::time::Duration;
 use api::ipc::{BootId, Role};
 use ractor::ActorRef;
 use tokio::net::UnixStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -38,6 +38,8 @@ pub struct Identity {
     pub instance: String,
     /// This run.
     pub boot_id: BootId,
+    /// Whether it is filled, now and later.
+    pub filled: watch::Receiver<bool>,
 }
 
 /// What every connection shares.

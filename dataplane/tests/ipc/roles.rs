@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use api::ipc::{
-    Answer, Call, MAX_REPLY, RefusalKind, Reply, Request, Role, ServerHello, VERSION, codec, decode, encode,
+    Answer, BootId, Call, MAX_REPLY, RefusalKind, Reply, Request, Role, ServerHello, VERSION, codec, decode, encode,
 };
 use api::row::Query;
 use bytes::{Bytes, BytesMut};
@@ -12,12 +12,12 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio_util::codec::{Encoder, FramedRead};
 
-use crate::support::{GROUP, Server, add, hello, operator};
+use crate::support::{GROUP, Server, VRRPD, add, hello, operator};
 
-/// Sends frames as user 65534 with one supplementary group, through socat, and returns the answers.
-async fn converse_as_nobody(server: &Server, group: u32, payloads: Vec<Bytes>) -> Vec<BytesMut> {
+/// Sends frames as a user with one supplementary group, through socat, and returns the answers.
+async fn converse_as(server: &Server, user: u32, group: u32, payloads: Vec<Bytes>) -> Vec<BytesMut> {
     let mut child = Command::new("setpriv")
-        .args(["--reuid=65534", "--regid=65534", &format!("--groups={group}"), "socat", "-t5", "-"])
+        .args([&format!("--reuid={user}"), "--regid=65534", &format!("--groups={group}"), "socat", "-t5", "-"])
         .arg(format!("UNIX-CONNECT:{}", server.path.display()))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -43,7 +43,7 @@ async fn try_as_nobody(server: &Server, group: u32) -> (Role, Reply, Reply) {
         encode(&Call { id: 1, request: add(80) }).unwrap(),
         encode(&Call { id: 2, request: Request::List(Query::Services { service: None }) }).unwrap(),
     ];
-    let frames = converse_as_nobody(server, group, payloads).await;
+    let frames = converse_as(server, 65_534, group, payloads).await;
     let hello: ServerHello = decode(&frames[0]).unwrap();
     let reply = |frame: &BytesMut| decode::<Answer>(frame).unwrap().reply;
     (hello.role, reply(&frames[1]), reply(frames.last().unwrap()))
@@ -81,5 +81,27 @@ async fn a_member_of_the_group_operates() {
     let (role, change, _) = try_as_nobody(&server, GROUP).await;
     assert_eq!(role, operator());
     assert_eq!(change, Reply::Done { generation: 1 });
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_daemon_says_that_its_objects_are_there() {
+    if !is_root() {
+        return;
+    }
+    let server = Server::start().await;
+    let mut operator = server.client().await;
+    assert!(!operator.hello().filled);
+    let refused = operator.filled().await.unwrap_err();
+    assert_eq!(refused.refusal().map(|refusal| refusal.kind), Some(RefusalKind::Denied), "{refused}");
+    let say =
+        |run| vec![encode(&hello(VERSION)).unwrap(), encode(&Call { id: 1, request: Request::Filled(run) }).unwrap()];
+    let answer = |frames: Vec<BytesMut>| decode::<Answer>(&frames[1]).unwrap().reply;
+    let over = answer(converse_as(&server, VRRPD, 65_534, say(BootId(6))).await);
+    assert!(matches!(&over, Reply::Refused(refusal) if refusal.kind == RefusalKind::Invalid), "{over:?}");
+    assert!(!server.client().await.hello().filled);
+    let this = answer(converse_as(&server, VRRPD, 65_534, say(BootId(7))).await);
+    assert!(matches!(this, Reply::Done { .. }), "{this:?}");
+    assert!(server.client().await.hello().filled);
     server.stop().await;
 }

@@ -19,7 +19,7 @@ use sluice_dataplane::control::desired::{Desired, Device, Limits};
 use sluice_dataplane::control::message::ControlMessage;
 use sluice_dataplane::ipc::{Access, Identity, Listener, serve};
 use tokio::net::UnixStream;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::codec::{Framed, LengthDelimitedCodec};
 use tokio_util::sync::CancellationToken;
@@ -33,6 +33,9 @@ pub(crate) const BACKLOG: usize = 64;
 /// A group nobody is in, unless a test puts a process in it.
 pub(crate) const GROUP: u32 = 4_242;
 
+/// The user that vrrpd runs as.
+pub(crate) const VRRPD: u32 = 4_243;
+
 struct Control;
 
 struct State {
@@ -40,6 +43,8 @@ struct State {
     generation: u64,
     events: broadcast::Sender<Event>,
     listings: Arc<AtomicUsize>,
+    /// Whether vrrpd has filled it.
+    filled: watch::Sender<bool>,
 }
 
 impl Actor for Control {
@@ -86,8 +91,12 @@ impl Actor for Control {
             ControlMessage::Subscribe { reply } => {
                 let _ = reply.send(state.events.subscribe());
             }
-            // Control says these to itself.
-            ControlMessage::Page { .. } | ControlMessage::Tick(_) => {}
+            ControlMessage::Filled { owner, reply } => {
+                state.filled.send_replace(owner == Owner::Vrrpd);
+                let _ = reply.send(Ok(state.generation));
+            }
+            // These do not come over the socket.
+            ControlMessage::Find { .. } | ControlMessage::Page { .. } | ControlMessage::Tick(_) => {}
         }
         Ok(())
     }
@@ -173,12 +182,15 @@ impl Server {
             generation: 0,
             events: broadcast::channel(BACKLOG).0,
             listings: Arc::clone(&listings),
+            filled: watch::Sender::new(false),
         };
+        let filled = state.filled.subscribe();
         let (control, _) = Actor::spawn(None, Control, state).await.unwrap();
         let listener = Listener::bind(&path, "default").unwrap();
         let own_uid = nix::unistd::geteuid().as_raw();
-        let access = Access { own_uid, group: Some(GROUP), group_name: "sluice".into(), daemons: Vec::new() };
-        let identity = Identity { software: "1.2.3".into(), instance: "default".into(), boot_id: BootId(7) };
+        let access =
+            Access { own_uid, group: Some(GROUP), group_name: "sluice".into(), daemons: vec![(VRRPD, Owner::Vrrpd)] };
+        let identity = Identity { software: "1.2.3".into(), instance: "default".into(), boot_id: BootId(7), filled };
         let shutdown = CancellationToken::new();
         let served = tokio::spawn(serve(listener, access, control.clone(), identity, shutdown.clone()));
         Server { path, control, listings, shutdown, served, _directory: directory }

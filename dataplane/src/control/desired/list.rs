@@ -40,6 +40,11 @@ impl Desired {
         views
     }
 
+    /// An address of a device.
+    pub fn address(&self, address: IpAddr, device: &str) -> Option<AddressView> {
+        self.address_view(&(address, device.to_owned()))
+    }
+
     fn address_view(&self, key: &AddressKey) -> Option<AddressView> {
         let explicit = self.addresses.get(key);
         let implied = self.implied.get(key);

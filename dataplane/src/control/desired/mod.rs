@@ -5,6 +5,7 @@
 //! was. The tables are persistent, so a clone costs nothing that grows with them; keep one to compare or to list from.
 
 mod address;
+mod claims;
 mod list;
 mod local;
 mod neighbour;
@@ -14,7 +15,7 @@ mod service;
 mod slots;
 mod table;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use api::host::{family, not_a_host};
 use api::ipc::{Refusal, RefusalKind};
-use api::{ObjectKey, Owner, Owners};
+use api::{ObjectKey, ObjectKind, Owner, Owners};
 
 use super::Desired;
 use super::slots::Slots;
@@ -26,20 +26,26 @@ pub(super) fn missing(name: &ObjectKey) -> Refusal {
     refuse(RefusalKind::NotFound, format!("{name} does not exist"))
 }
 
-/// `name` is claimed by `owners`, and the caller is not among them.
-pub(super) fn owned(name: impl Display, owners: Owners) -> Refusal {
-    let remedies: Vec<&str> = owners.iter().map(remedy).collect();
-    let message = format!("{name} belongs to {owners}; {}", remedies.join(" and "));
+/// `what`, said of the object `name`, is claimed by `owners`, and the caller is not among them.
+pub(super) fn owned(what: impl Display, name: &ObjectKey, owners: Owners) -> Refusal {
+    let remedies: Vec<String> = owners.iter().map(|owner| remedy(owner, name.kind())).collect();
+    let message = format!("{what} belongs to {owners}; {}", remedies.join(" and "));
     refuse(RefusalKind::Owned, message)
 }
 
-fn remedy(owner: Owner) -> &'static str {
+fn remedy(owner: Owner, kind: ObjectKind) -> String {
+    let noun = match kind {
+        ObjectKind::Address => "addr",
+        ObjectKind::Route => "route",
+        ObjectKind::Neighbour => "neigh",
+        ObjectKind::Service => "service",
+        ObjectKind::Server => "server",
+        ObjectKind::LocalAddress => "laddr",
+    };
     match owner {
-        Owner::Config => "change it in the configuration file",
-        Owner::Operator => "change it by hand, with the sluice command",
-        Owner::Vrrpd => "change it in the configuration of vrrpd",
-        Owner::Healthd => "change it in the configuration of healthd",
-        Owner::Routed => "change it in the configuration of routed",
+        Owner::Config => "change it in the configuration file and restart".to_owned(),
+        Owner::Operator => format!("change it by hand, with `sluice {noun}`"),
+        Owner::Vrrpd | Owner::Healthd | Owner::Routed => format!("change it in the configuration of {owner}"),
     }
 }
 

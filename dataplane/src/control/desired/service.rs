@@ -60,7 +60,7 @@ impl Desired {
             let mut others = owners;
             others.remove(owner);
             if gone.is_some() && !others.is_empty() {
-                let refusal = super::refuse::owned(&dependent, others);
+                let refusal = super::refuse::owned(&dependent, &dependent, others);
                 return Err(refuse(RefusalKind::Owned, format!("{name} cannot go: {}", refusal.message)));
             }
             if owners.contains(owner) {

@@ -58,7 +58,7 @@ impl<K: Ord + Clone, V: Eq + Clone, S: Copy> Table<K, V, S> {
             return Err(exists(name));
         }
         if entry.object != *object {
-            return Err(owned(format_args!("{name} exists already with other attributes and"), entry.owners));
+            return Err(owned(format_args!("{name} exists already with other attributes and"), name, entry.owners));
         }
         entry.owners.insert(owner);
         Ok(true)
@@ -75,13 +75,13 @@ impl<K: Ord + Clone, V: Eq + Clone, S: Copy> Table<K, V, S> {
         let mut others = entry.owners;
         others.remove(owner);
         if !entry.owners.contains(owner) {
-            return Err(owned(name, others));
+            return Err(owned(name, name, others));
         }
         if entry.object == object {
             return Ok(false);
         }
         if !others.is_empty() {
-            return Err(owned(name, others));
+            return Err(owned(name, name, others));
         }
         entry.object = object;
         Ok(true)
@@ -91,7 +91,7 @@ impl<K: Ord + Clone, V: Eq + Clone, S: Copy> Table<K, V, S> {
     pub(super) fn release(&mut self, key: &K, owner: Owner, name: &ObjectKey) -> Result<Option<Entry<V, S>>, Refusal> {
         let entry = self.entries.get_mut(key).ok_or_else(|| missing(name))?;
         if !entry.owners.contains(owner) {
-            return Err(owned(name, entry.owners));
+            return Err(owned(name, name, entry.owners));
         }
         entry.owners.remove(owner);
         if !entry.owners.is_empty() {

@@ -11,6 +11,27 @@ use super::{Desired, Device, Limits};
 
 const LIMITS: Limits = Limits { services: 100, servers: 100, local_addresses: 100, neighbours: 100 };
 
+/// The VIP of the tutorial.
+const VIP: &str = "10.0.0.100";
+
+/// The tutorial's "Simple Full-NAT (two-arm)", in an order in which it can be made.
+pub(crate) fn tutorial_objects() -> Vec<Object> {
+    vec![
+        address("10.0.0.100/32", "dpdk1"),
+        route("10.0.0.0/16", None, "dpdk1"),
+        route("192.168.100.0/24", None, "dpdk0"),
+        service(VIP, Scheduler::Rr),
+        server(VIP, "192.168.100.2", 1),
+        server(VIP, "192.168.100.3", 1),
+        local(VIP, "192.168.100.200", "dpdk0"),
+    ]
+}
+
+/// Room for all that tests make, and nothing made.
+pub(crate) fn unconfigured() -> Desired {
+    empty(LIMITS)
+}
+
 /// dpdk0 and dpdk1, and nothing on them.
 fn empty(limits: Limits) -> Desired {
     let device = |name: &str| Device { name: name.into(), mtu: 1500 };

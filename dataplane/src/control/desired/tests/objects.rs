@@ -4,21 +4,10 @@ use api::{ObjectKind, Owners, row::RouteRow};
 
 use super::*;
 
-const VIP: &str = "10.0.0.100";
-
-/// The tutorial's "Simple Full-NAT (two-arm)".
+/// The tutorial's state, made by hand.
 fn tutorial() -> Desired {
     let mut desired = empty(LIMITS);
-    let objects = [
-        address("10.0.0.100/32", "dpdk1"),
-        route("10.0.0.0/16", None, "dpdk1"),
-        route("192.168.100.0/24", None, "dpdk0"),
-        service(VIP, Scheduler::Rr),
-        server(VIP, "192.168.100.2", 1),
-        server(VIP, "192.168.100.3", 1),
-        local(VIP, "192.168.100.200", "dpdk0"),
-    ];
-    add(&mut desired, Owner::Operator, &objects);
+    add(&mut desired, Owner::Operator, &tutorial_objects());
     desired
 }
 
@@ -200,4 +189,31 @@ fn services_are_listed_tcp_before_udp_by_address_and_port() {
         add(&mut desired, Owner::Operator, &[Object::Service(Service { key, scheduler: Scheduler::Rr })]);
     }
     assert_eq!(desired.services().iter().map(|entry| entry.object.key).collect::<Vec<_>>(), order);
+}
+
+#[test]
+fn claims_can_be_made_again_in_their_order() {
+    let mut before = tutorial();
+    add(&mut before, Owner::Config, &[address("10.0.0.1/24", "dpdk1"), service("10.0.0.9", Scheduler::Wlc)]);
+    add(&mut before, Owner::Operator, &[server("10.0.0.9", "192.168.100.4", 3), address("10.0.0.1/24", "dpdk1")]);
+    // A gateway that has become an address of ours since.
+    add(
+        &mut before,
+        Owner::Operator,
+        &[route("10.9.0.0/16", Some("10.0.0.77"), "dpdk1"), address("10.0.0.77", "dpdk0")],
+    );
+    let mut after = empty(LIMITS);
+    add(&mut after, Owner::Config, &before.claims(Owner::Config));
+    add(&mut after, Owner::Operator, &before.claims(Owner::Operator));
+    assert_eq!(after.claims(Owner::Operator).len(), tutorial_objects().len() + 4);
+    assert_eq!(routes(&after).len(), routes(&before).len());
+    for owner in [Owner::Config, Owner::Operator] {
+        let by_key = |desired: &Desired| {
+            let mut claims = desired.claims(owner);
+            claims.sort_by_key(Object::key);
+            claims
+        };
+        assert_eq!(by_key(&after), by_key(&before));
+    }
+    assert_eq!(after.claims(Owner::Vrrpd), []);
 }

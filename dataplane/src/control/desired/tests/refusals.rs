@@ -53,9 +53,9 @@ fn duplicates_and_other_owners() {
         Change::Add(address("10.0.0.1/32", "dpdk1")),
         Owned,
         "address 10.0.0.1 on dpdk1 exists already with other attributes and belongs to config; \
-         change it in the configuration file",
+         change it in the configuration file and restart",
     );
-    let belongs = "service tcp 10.0.0.7:80 belongs to config; change it in the configuration file";
+    let belongs = "service tcp 10.0.0.7:80 belongs to config; change it in the configuration file and restart";
     check(delete(&service("10.0.0.7", Scheduler::Rr)), Owned, belongs);
     check(Change::Edit(service("10.0.0.7", Scheduler::Wlc)), Owned, belongs);
 
