@@ -1,5 +1,6 @@
 //! The dataplane process: control on one CPU, workers on others.
 
+pub mod bus;
 pub mod control;
 pub mod ipc;
 pub mod ports;

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use api::config::{Config, check_instance};
+use api::config::{self, Config, check_instance};
 use api::ipc::BootId;
 use clap::Parser;
 use ractor::Actor;
+use sluice_dataplane::bus;
 use sluice_dataplane::control::{Control, State, StateFile, keep};
 use sluice_dataplane::ipc::{Access, Identity, Listener, serve};
 use sluice_dataplane::ports::Ports;
@@ -68,7 +69,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         let (mut state, workers) = start::start_workers(&eal, &config.dataplane, ports, &steering)?;
         let file = StateFile::beside(listener.path(), &arguments.instance);
         let outcome = match start::configure(&mut state, &config, &path, &file).await {
-            Ok(()) => control(state, listener, access, file, &arguments.instance, stop).await,
+            Ok(()) => control(state, listener, access, file, &config.bus, &arguments.instance, stop).await,
             Err(error) => {
                 drop(state);
                 Err(error)
@@ -101,6 +102,7 @@ async fn control(
     listener: Listener,
     access: Access,
     file: StateFile,
+    on: &config::Bus,
     instance: &str,
     stop: impl Future<Output = ()>,
 ) -> Result<()> {
@@ -110,6 +112,13 @@ async fn control(
     let boot_id = BootId(u128::from(getrandom::u64()?) << 64 | u128::from(getrandom::u64()?));
     let identity = Identity { software: env!("CARGO_PKG_VERSION").into(), instance: instance.into(), boot_id, filled };
     let shutdown = CancellationToken::new();
+    let front = bus::Front {
+        address: on.address.clone(),
+        control: actor.clone(),
+        access: access.clone(),
+        identity: identity.clone(),
+    };
+    let front = tokio::spawn(bus::run(front, shutdown.clone()));
     let server = tokio::spawn(serve(listener, access, actor.clone(), identity, shutdown.clone()));
     info!(instance, %boot_id, "ready");
     notify(&[sd_notify::NotifyState::Ready]);
@@ -117,6 +126,7 @@ async fn control(
     notify(&[sd_notify::NotifyState::Stopping]);
     shutdown.cancel();
     server.await.context("the IPC server failed")?;
+    front.await.context("the bus front failed")?;
     actor.stop(None);
     ended.await.context("control failed")?;
     keeper.await.context("saving what was made by hand failed")?;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use crate::address::{LAN_DEVICE, WAN_DEVICE};
+use crate::bus;
 use crate::cli::Cli;
 use crate::error::{Attempt, LabError};
 use crate::lab::Lab;
@@ -137,7 +138,8 @@ fn is_ready(listener: &UnixDatagram) -> Result<Option<()>, LabError> {
 
 fn configuration(socket: &Path, settings: Settings) -> String {
     let timeouts = if settings.short_timeouts { SHORT_TIMEOUTS } else { "" };
-    let socket = socket.display();
+    let bus = socket.with_file_name(bus::SOCKET);
+    let (socket, bus) = (socket.display(), bus.display());
     let workers = settings.workers;
     let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let worker_cpus: Vec<usize> = (0..workers).map(|worker| cpus - 1 - worker % cpus).collect();
@@ -158,6 +160,9 @@ device = "net_af_packet1,iface={WAN_DEVICE},qpairs={workers}"
 {timeouts}
 [ipc]
 socket = "{socket}"
+
+[bus]
+address = "unix:path={bus}"
 "#
     )
 }

@@ -10,6 +10,7 @@
 
 pub mod address;
 mod books;
+mod bus;
 mod capture;
 mod cli;
 mod command;
@@ -31,6 +32,7 @@ pub mod wait;
 mod webserver;
 
 pub use books::{settle, stats};
+pub use bus::Bus;
 pub use capture::{Capture, Packets};
 pub use cli::Cli;
 pub use command::{Finished, run};

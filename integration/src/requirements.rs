@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use crate::error::{Attempt, LabError};
 
 /// The programs the lab runs, with the Debian package of each.
-const TOOLS: [(&str, &str); 9] = [
+const TOOLS: [(&str, &str); 11] = [
+    ("busctl", "systemd"),
     ("curl", "curl"),
+    ("dbus-daemon", "dbus-daemon"),
     ("ethtool", "ethtool"),
     ("ip", "iproute2"),
     ("iperf3", "iperf3"),
