@@ -77,7 +77,7 @@ fn a_wrong_configuration_is_refused_with_its_line() {
         ("iface=veth-wan", "iface=veth-nowhere", "veth-nowhere"),
         ("net_af_packet1,iface=veth-wan", "net_af_packet0,iface=veth-lan", "net_af_packet0"),
         ("\"dpdk1\"", "\"dpdk0\"", "dpdk0"),
-        ("[dataplane]", "[dataplane]\nworker_cpus = [1023]", "worker_cpus names CPU 1023"),
+        ("worker_cpus = [", "worker_cpus = [1023, ", "worker_cpus names CPU 1023"),
     ] {
         let mut command = Dataplane::command(&lab, Settings::default()).unwrap();
         let text = fs::read_to_string(&file).unwrap();
