@@ -108,6 +108,18 @@ pub struct Service {
     pub key: ServiceKey,
     /// How it picks servers.
     pub scheduler: Scheduler,
+    /// The timeout in seconds of its established TCP connections and of its UDP connections in any state, from 1;
+    /// absent, the dataplane's. A connection keeps the one it began with.
+    pub connection_timeout: Option<u32>,
+    /// Whether connections of its servers end at once when the server is deleted or its weight becomes 0.
+    pub expire_quiescent: bool,
+}
+
+impl Service {
+    /// A service with nothing special about it.
+    pub fn new(key: ServiceKey, scheduler: Scheduler) -> Self {
+        Service { key, scheduler, connection_timeout: None, expire_quiescent: false }
+    }
 }
 
 /// A real server of a service.
@@ -119,6 +131,26 @@ pub struct Server {
     pub mode: ForwardMode,
     /// Its share of new connections, 0 to 65535; 0 takes none and keeps those it has.
     pub weight: u16,
+    /// The most connections it may have; 0 is no limit. A server that gets to it is overloaded.
+    pub upper_threshold: u32,
+    /// An overloaded server takes new connections again below this many; 0 stands for the upper threshold.
+    pub lower_threshold: u32,
+    /// Takes no new connections whatever its weight, and ends those it has when this many seconds have passed since
+    /// this was set.
+    pub drain: Option<u32>,
+}
+
+impl Server {
+    /// A server with a weight and nothing special about it.
+    pub fn new(key: ServerKey, weight: u16) -> Self {
+        let mode = ForwardMode::FullNat;
+        Server { key, mode, weight, upper_threshold: 0, lower_threshold: 0, drain: None }
+    }
+
+    /// Whether it is to take no new connections.
+    pub fn is_quiescent(&self) -> bool {
+        self.weight == 0 || self.drain.is_some()
+    }
 }
 
 /// A local address (LIP) bound to a Full-NAT service: the source that its servers see.

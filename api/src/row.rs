@@ -230,6 +230,15 @@ pub struct Traffic {
     pub out_bytes: u64,
 }
 
+/// What each second brought, on average.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rates {
+    /// Over the last second.
+    pub second: Traffic,
+    /// Over the last ten seconds.
+    pub ten_seconds: Traffic,
+}
+
 /// A service and its servers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceRow {
@@ -239,6 +248,8 @@ pub struct ServiceRow {
     pub owners: Owners,
     /// Its totals; those of servers since deleted included.
     pub traffic: Traffic,
+    /// Its rates; those of servers since deleted included.
+    pub rates: Rates,
     /// Its servers, by address and port.
     pub servers: Vec<ServerRow>,
 }
@@ -256,6 +267,10 @@ pub struct ServerRow {
     pub inactive: u64,
     /// Its totals.
     pub traffic: Traffic,
+    /// Its rates.
+    pub rates: Rates,
+    /// Whether it reached its upper threshold and is not below the lower one again.
+    pub overloaded: bool,
 }
 
 /// A local address of a service.

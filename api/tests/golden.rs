@@ -15,12 +15,12 @@ use sluice_api::ipc::{
 };
 use sluice_api::row::{
     AddressRow, ConnectionRow, LinkCounters, LinkRow, LocalAddressRow, NeighbourRow, NeighbourState, PortUse, Query,
-    RouteRow, Row, ServerRow, ServiceRow, Traffic,
+    Rates, RouteRow, Row, ServerRow, ServiceRow, Traffic,
 };
 use sluice_api::stats::{Books, Counter, PoolStats, Stats, WorkerStats};
 use sluice_api::{
-    Address, Change, ForwardMode, LocalAddress, MacAddr, Neighbour, Object, ObjectKey, ObjectKind, Owner, Owners,
-    Protocol, Route, RouteScope, Scheduler, Server, ServerKey, Service, ServiceKey,
+    Address, Change, LocalAddress, MacAddr, Neighbour, Object, ObjectKey, ObjectKind, Owner, Owners, Protocol, Route,
+    RouteScope, Scheduler, Server, ServerKey, Service, ServiceKey,
 };
 
 const GOLDEN: &str = include_str!("golden.txt");
@@ -129,12 +129,12 @@ fn service_key(protocol: Protocol) -> ServiceKey {
 }
 
 fn service(scheduler: Scheduler) -> Service {
-    Service { key: service_key(Protocol::Tcp), scheduler }
+    Service::new(service_key(Protocol::Tcp), scheduler)
 }
 
 fn server() -> Server {
     let key = ServerKey { service: service_key(Protocol::Tcp), address: v4(2), port: 8080 };
-    Server { key, mode: ForwardMode::FullNat, weight: 1000 }
+    Server::new(key, 1000)
 }
 
 fn local() -> LocalAddress {
@@ -170,8 +170,14 @@ fn objects() -> Vec<(&'static str, Object)> {
         ("rr", Object::Service(service(Scheduler::Rr))),
         ("wrr", Object::Service(service(Scheduler::Wrr))),
         ("wlc", Object::Service(service(Scheduler::Wlc))),
-        ("udp", Object::Service(Service { key: service_key(Protocol::Udp), scheduler: Scheduler::Rr })),
+        ("udp", Object::Service(Service::new(service_key(Protocol::Udp), Scheduler::Rr))),
+        ("with a timeout", {
+            let timeout = Some(600);
+            let service = service(Scheduler::Rr);
+            Object::Service(Service { connection_timeout: timeout, expire_quiescent: true, ..service })
+        }),
         ("full-nat", Object::Server(server())),
+        ("limited", Object::Server(Server { upper_threshold: 100, lower_threshold: 80, drain: Some(30), ..server() })),
         ("of tcp", Object::LocalAddress(local())),
     ]
 }
@@ -263,7 +269,9 @@ fn rows() -> Vec<(&'static str, Row)> {
         let owners = if is_static { operator } else { Owners::default() };
         Row::Neighbour(NeighbourRow { address: v4(7), device: "dpdk1".into(), mac, state, is_static, owners })
     };
-    let server = ServerRow { server: server(), owners: operator, active: 2, inactive: 3, traffic };
+    let rates = Rates { second: traffic, ten_seconds: Traffic::default() };
+    let server =
+        ServerRow { server: server(), owners: operator, active: 2, inactive: 3, traffic, rates, overloaded: true };
     vec![
         ("", Row::Address(AddressRow { address: address(v4(1), false), owners: every_owner, ports: None })),
         ("sapool", Row::Address(AddressRow { address: address(v4(1), true), owners: operator, ports: Some(ports) })),
@@ -278,7 +286,7 @@ fn rows() -> Vec<(&'static str, Row)> {
         ("", Row::Link(Box::new(link()))),
         ("", {
             let service = service(Scheduler::Wrr);
-            Row::Service(ServiceRow { service, owners: operator, traffic, servers: vec![server] })
+            Row::Service(ServiceRow { service, owners: operator, traffic, rates, servers: vec![server] })
         }),
         ("", Row::LocalAddress(LocalAddressRow { local: local(), owners: operator, connections: 17 })),
         ("v4", Row::Connection(connection(v4(48)))),

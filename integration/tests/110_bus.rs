@@ -200,7 +200,7 @@ fn ten_thousand_objects_are_shown_and_a_message_about_all_of_them_passes() {
     const SHOWN: usize = 10_240;
     let (scene, bus, name) = start();
     let key = |n: u8, m: u8| ServiceKey { protocol: Protocol::Tcp, vip: [10, 1, n, m].into(), port: 80 };
-    let add = |key| Change::Add(Object::Service(Service { key, scheduler: Scheduler::Rr }));
+    let add = |key| Change::Add(Object::Service(Service::new(key, Scheduler::Rr)));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let mut client = Client::connect(scene.dataplane.cli().socket(), "test").await.unwrap();

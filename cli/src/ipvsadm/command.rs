@@ -17,6 +17,8 @@ pub(crate) enum Command {
     AddLaddr,
     DeleteLaddr,
     GetLaddr,
+    Save,
+    Restore,
     Help,
     Version,
 }
@@ -29,11 +31,18 @@ pub(super) enum Opt {
     RealServer,
     Forwarding,
     Weight,
+    ConnTimeout,
+    ExpireQuiescent,
+    UpperThreshold,
+    LowerThreshold,
+    Drain,
     LocalAddress,
     Interface,
     Numeric,
     Connection,
+    SockPair,
     Stats,
+    Rate,
     Exact,
     Thresholds,
     Sort,
@@ -41,7 +50,7 @@ pub(super) enum Opt {
     Cpu,
 }
 
-const COMMANDS: [(char, &str, Command); 15] = [
+const COMMANDS: [(char, &str, Command); 17] = [
     ('A', "add-service", Command::AddService),
     ('E', "edit-service", Command::EditService),
     ('D', "delete-service", Command::DeleteService),
@@ -55,6 +64,8 @@ const COMMANDS: [(char, &str, Command); 15] = [
     ('P', "add-laddr", Command::AddLaddr),
     ('Q', "del-laddr", Command::DeleteLaddr),
     ('G', "get-laddr", Command::GetLaddr),
+    ('S', "save", Command::Save),
+    ('R', "restore", Command::Restore),
     ('h', "help", Command::Help),
     ('v', "version", Command::Version),
 ];
@@ -78,12 +89,17 @@ impl Command {
     fn options(self) -> (&'static [Opt], &'static [Opt]) {
         use Opt::*;
         match self {
-            Command::AddService | Command::EditService => (&[Service], &[Scheduler]),
+            Command::AddService | Command::EditService => (&[Service], &[Scheduler, ConnTimeout, ExpireQuiescent]),
             Command::DeleteService => (&[Service], &[]),
             Command::Zero => (&[], &[Service]),
-            Command::Clear | Command::Help | Command::Version => (&[], &[]),
-            Command::List => (&[], &[Service, Numeric, Connection, Stats, Exact, Thresholds, Sort, NoSort, Cpu]),
-            Command::AddServer | Command::EditServer => (&[Service, RealServer], &[Forwarding, Weight]),
+            Command::Save => (&[], &[Numeric]),
+            Command::Clear | Command::Restore | Command::Help | Command::Version => (&[], &[]),
+            Command::List => {
+                (&[], &[Service, Numeric, Connection, SockPair, Stats, Rate, Exact, Thresholds, Sort, NoSort, Cpu])
+            }
+            Command::AddServer | Command::EditServer => {
+                (&[Service, RealServer], &[Forwarding, Weight, UpperThreshold, LowerThreshold, Drain])
+            }
             Command::DeleteServer => (&[Service, RealServer], &[]),
             Command::AddLaddr | Command::DeleteLaddr => (&[Service, LocalAddress, Interface], &[]),
             Command::GetLaddr => (&[], &[Service, Numeric, Cpu]),
@@ -114,11 +130,18 @@ impl Opt {
             Opt::RealServer => "real-server",
             Opt::Forwarding => "forwarding-method",
             Opt::Weight => "weight",
+            Opt::ConnTimeout => "conn-timeout",
+            Opt::ExpireQuiescent => "expire-quiescent",
+            Opt::UpperThreshold => "u-threshold",
+            Opt::LowerThreshold => "l-threshold",
+            Opt::Drain => "drain",
             Opt::LocalAddress => "local-address",
             Opt::Interface => "ifname",
             Opt::Numeric => "numeric",
             Opt::Connection => "connection",
+            Opt::SockPair => "sockpair",
             Opt::Stats => "stats",
+            Opt::Rate => "rate",
             Opt::Exact => "exact",
             Opt::Thresholds => "thresholds",
             Opt::Sort => "sort",

@@ -1,7 +1,7 @@
 //! What DPVS's `ipvsadm` takes and Sluice does not have yet. Each is refused by name.
 
 /// Options and commands by letter, where there is one, and long name.
-const LATER: [(Option<char>, &str, &str); 43] = [
+const LATER: [(Option<char>, &str, &str); 35] = [
     (Some('g'), "gatewaying", "forwarding mode DR"),
     (Some('i'), "ipip", "forwarding mode Tunnel"),
     (Some('m'), "masquerading", "forwarding mode NAT"),
@@ -17,23 +17,15 @@ const LATER: [(Option<char>, &str, &str); 43] = [
     (Some('o'), "ops", "one-packet scheduling"),
     (Some('j'), "synproxy", "SYN proxy"),
     (None, "hash-target", "hash target"),
-    (None, "conn-timeout", "connection timeout"),
     (None, "proxy-protocol", "PROXY protocol"),
-    (None, "expire-quiescent", "expiry of quiescent connections"),
     (None, "quic", "QUIC"),
     (None, "dest-check", "destination check"),
     (None, "pe", "persistence engine"),
-    (Some('x'), "u-threshold", "upper connection threshold"),
-    (Some('y'), "l-threshold", "lower connection threshold"),
     (Some('k'), "blklst", "blacklist"),
     (Some('2'), "whtlst", "whitelist"),
-    (None, "sockpair", "listing one connection"),
     (None, "persistent-conn", "listing persistent connections"),
-    (None, "rate", "listing rates"),
     (None, "timeout", "listing timeouts"),
     (None, "daemon", "listing the synchronisation daemon"),
-    (Some('R'), "restore", "restoring from standard input"),
-    (Some('S'), "save", "saving to standard output"),
     (Some('U'), "add-blklst", "blacklist"),
     (Some('V'), "del-blklst", "blacklist"),
     (Some('B'), "get-blklst", "blacklist"),

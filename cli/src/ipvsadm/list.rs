@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::net::SocketAddr;
 
-use api::object::{ForwardMode, Protocol, ServiceKey};
+use api::object::{ForwardMode, Protocol, Server, Service, ServiceKey};
 use api::row::{ServerRow, ServiceRow, Traffic};
 
 use super::number::counter;
@@ -22,6 +22,7 @@ pub(super) struct Layout {
 pub(super) enum Columns {
     Plain,
     Stats { exact: bool },
+    Rate { exact: bool },
     Thresholds,
 }
 
@@ -66,6 +67,9 @@ fn header<W: Write>(out: &mut Lines<W>, columns: Columns) -> io::Result<()> {
         Columns::Stats { .. } => {
             "Prot LocalAddress:Port               Conns   InPkts  OutPkts  InBytes OutBytes\n  -> RemoteAddress:Port"
         }
+        Columns::Rate { .. } => {
+            "Prot LocalAddress:Port                 CPS    InPPS   OutPPS    InBPS   OutBPS\n  -> RemoteAddress:Port"
+        }
         Columns::Thresholds => {
             "Prot LocalAddress:Port            Uthreshold Lthreshold ActiveConn InActConn\n  -> RemoteAddress:Port"
         }
@@ -81,8 +85,17 @@ fn service(row: &ServiceRow, columns: Columns) -> String {
     let name = format!("{protocol}  {}", virtual_endpoint(key));
     match columns {
         Columns::Stats { exact } => format!("{name:<33}{}", traffic(&row.traffic, exact)),
-        Columns::Plain | Columns::Thresholds => format!("{name} {}", row.service.scheduler),
+        Columns::Rate { exact } => format!("{name:<33}{}", traffic(&row.rates.ten_seconds, exact)),
+        Columns::Plain => format!("{name} {}{}", row.service.scheduler, flags(&row.service)),
+        Columns::Thresholds => format!("{name} {}", row.service.scheduler),
     }
+}
+
+/// What is special about a service, in DPVS's order.
+fn flags(service: &Service) -> String {
+    let timeout = service.connection_timeout.map(|seconds| format!(" conn-timeout {seconds}"));
+    let expires = service.expire_quiescent.then_some(" expire-quiescent");
+    format!("{}{}", timeout.unwrap_or_default(), expires.unwrap_or_default())
 }
 
 fn server(row: &ServerRow, columns: Columns) -> String {
@@ -93,10 +106,15 @@ fn server(row: &ServerRow, columns: Columns) -> String {
             let forward = match server.mode {
                 ForwardMode::FullNat => "FullNat",
             };
-            format!("{name} {forward:<7} {:<6} {:<10} {:<10}", server.weight, row.active, row.inactive)
+            let overload = if row.overloaded { " overload" } else { "" };
+            format!("{name} {forward:<7} {:<6} {:<10} {:<10}{overload}", server.weight, row.active, row.inactive)
         }
         Columns::Stats { exact } => format!("{name}{}", traffic(&row.traffic, exact)),
-        Columns::Thresholds => format!("{name} {:<10} {:<10} {:<10} {:<10}", 0, 0, row.active, row.inactive),
+        Columns::Rate { exact } => format!("{name}{}", traffic(&row.rates.ten_seconds, exact)),
+        Columns::Thresholds => {
+            let Server { upper_threshold: upper, lower_threshold: lower, .. } = server;
+            format!("{name} {upper:<10} {lower:<10} {:<10} {:<10}", row.active, row.inactive)
+        }
     }
 }
 
@@ -108,7 +126,8 @@ fn traffic(traffic: &Traffic, exact: bool) -> String {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use api::{Owner, Owners, Scheduler, Server, ServerKey, Service};
+    use api::row::Rates;
+    use api::{Owner, Owners, Scheduler, ServerKey};
 
     use super::*;
     use crate::lines::printed;
@@ -117,9 +136,10 @@ pub(super) mod tests {
         let vip: SocketAddr = vip.parse().unwrap();
         let key = ServiceKey { protocol, vip: vip.ip(), port: vip.port() };
         ServiceRow {
-            service: Service { key, scheduler: Scheduler::Rr },
+            service: Service::new(key, Scheduler::Rr),
             owners: Owners::only(Owner::Operator),
             traffic: Traffic::default(),
+            rates: Rates::default(),
             servers: servers.iter().map(|server| server_row(key, server)).collect(),
         }
     }
@@ -128,11 +148,13 @@ pub(super) mod tests {
         let server: SocketAddr = server.parse().unwrap();
         let key = ServerKey { service, address: server.ip(), port: server.port() };
         ServerRow {
-            server: Server { key, mode: ForwardMode::FullNat, weight: 1 },
+            server: Server::new(key, 1),
             owners: Owners::only(Owner::Operator),
             active: 0,
             inactive: 0,
             traffic: Traffic::default(),
+            rates: Rates::default(),
+            overloaded: false,
         }
     }
 
@@ -228,17 +250,41 @@ TCP  192.168.88.1:80                     1  1969674   103645 2938123456  4218283
     }
 
     #[test]
-    fn thresholds_are_zero() {
+    fn rates_are_those_of_ten_seconds() {
+        let mut row = busy();
+        row.rates = Rates { second: Traffic::default(), ten_seconds: row.traffic };
+        row.traffic = Traffic::default();
+        let expected = "\
+Prot LocalAddress:Port                 CPS    InPPS   OutPPS    InBPS   OutBPS
+  -> RemoteAddress:Port
+TCP  192.168.88.1:80                     1  1969674   103645    2938M  4218283
+  -> 192.168.88.215:80                   0        0        0        0        0
+";
+        assert_eq!(listing(vec![row], Columns::Rate { exact: false }), expected);
+    }
+
+    #[test]
+    fn thresholds_overload_and_flags() {
         let mut row = tutorial();
         row.servers[0].active = 1234;
         row.servers[0].inactive = 56;
+        row.servers[0].server.upper_threshold = 1290;
+        row.servers[0].server.lower_threshold = 1000;
         let expected = "\
 Prot LocalAddress:Port            Uthreshold Lthreshold ActiveConn InActConn
   -> RemoteAddress:Port
 TCP  10.0.0.100:80 rr
-  -> 192.168.100.2:80             0          0          1234       56
+  -> 192.168.100.2:80             1290       1000       1234       56
   -> 192.168.100.3:80             0          0          0          0
 ";
-        assert_eq!(listing(vec![row], Columns::Thresholds), expected);
+        assert_eq!(listing(vec![row.clone()], Columns::Thresholds), expected);
+
+        row.servers[0].overloaded = true;
+        row.service.connection_timeout = Some(600);
+        row.service.expire_quiescent = true;
+        let text = listing(vec![row], Columns::Plain);
+        assert!(text.contains("TCP  10.0.0.100:80 rr conn-timeout 600 expire-quiescent\n"), "{text}");
+        let line = "  -> 192.168.100.2:80             FullNat 1      1234       56         overload\n";
+        assert!(text.contains(line), "{text}");
     }
 }

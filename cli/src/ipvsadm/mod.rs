@@ -7,14 +7,17 @@ mod later;
 mod list;
 mod number;
 mod parse;
+mod save;
+mod sockpair;
 
 use std::ffi::OsString;
 use std::io::Write;
 
+use api::ServiceKey;
 use api::ipc::{Client, ClientError, RefusalKind};
-use api::row::{Query, Row};
-use api::{Change, Object, Service, ServiceKey};
+use api::row::{LocalAddressRow, Query, Row};
 
+use crate::change::services;
 use crate::connect::{self, Target};
 use crate::failure::Failure;
 use crate::lines::Lines;
@@ -39,7 +42,14 @@ pub(crate) fn run<W: Write>(args: Vec<OsString>, target: &Target, mut out: Lines
 async fn perform<W: Write>(client: &mut Client, task: Task, out: &mut Lines<W>) -> Result<(), Failure> {
     match task {
         Task::Apply(changes) => drop(client.apply(changes).await?),
-        Task::Touch(key) => touch(client, key).await?,
+        Task::EditService(key, edit) => drop(edit.apply(client, key).await?),
+        Task::Restore => save::restore(client, std::io::stdin()).await?,
+        Task::Save => {
+            let services = services(client, None).await?;
+            let laddrs = laddrs(client, None).await?;
+            let lines = save::lines(client.hello().role, &services, &laddrs);
+            lines.iter().try_for_each(|line| out.print(line))?;
+        }
         Task::Zero(service) => client.zero(service).await?,
         Task::Services { service, layout } => {
             let services = services(client, service).await?;
@@ -47,32 +57,24 @@ async fn perform<W: Write>(client: &mut Client, task: Task, out: &mut Lines<W>) 
         }
         Task::LocalAddresses(service) => {
             let services = services(client, service).await?;
-            let pick = |row| if let Row::LocalAddress(row) = row { Some(row) } else { None };
-            let laddrs = connect::list(client, Query::LocalAddresses { service }, pick).await?;
+            let laddrs = laddrs(client, service).await?;
             laddrs::print(out, services, &laddrs)?;
         }
-        Task::Connections => {
+        Task::Connections(pair) => {
             let pick = |row| if let Row::Connection(row) = row { Some(row) } else { None };
-            connect::stream(client, Query::Connections, pick, |conn| out.print(conns::line(&conn))).await?;
+            connect::stream(client, Query::Connections, pick, |conn| match pair {
+                Some(pair) if !pair.is_of(&conn) => Ok(()),
+                _ => out.print(conns::line(&conn)),
+            })
+            .await?;
         }
     }
     Ok(())
 }
 
-async fn services(client: &mut Client, service: Option<ServiceKey>) -> Result<Vec<api::row::ServiceRow>, Failure> {
-    let pick = |row| if let Row::Service(row) = row { Some(row) } else { None };
-    connect::list(client, Query::Services { service }, pick).await
-}
-
-/// Edits a service without changing anything: DPVS's `-E` keeps what is not given, and checks the service all the same.
-async fn touch(client: &mut Client, key: ServiceKey) -> Result<(), Failure> {
-    let present: Vec<Change> = services(client, Some(key))
-        .await?
-        .into_iter()
-        .map(|row| Change::Edit(Object::Service(Service { key, scheduler: row.service.scheduler })))
-        .collect();
-    client.apply(present).await?;
-    Ok(())
+async fn laddrs(client: &mut Client, service: Option<ServiceKey>) -> Result<Vec<LocalAddressRow>, Failure> {
+    let pick = |row| if let Row::LocalAddress(row) = row { Some(row) } else { None };
+    connect::list(client, Query::LocalAddresses { service }, pick).await
 }
 
 /// Puts DPVS's words, which scripts look for, before the dataplane's.

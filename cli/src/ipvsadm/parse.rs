@@ -3,14 +3,14 @@
 use std::ffi::OsString;
 use std::net::IpAddr;
 
-use api::{
-    Change, ForwardMode, LocalAddress, Object, ObjectKey, Protocol, Scheduler, Server, ServerKey, Service, ServiceKey,
-};
+use api::{Change, LocalAddress, Object, ObjectKey, Protocol, Scheduler, Server, ServerKey, Service, ServiceKey};
 use lexopt::{Arg, Parser};
 
 use super::command::{Command, Opt};
 use super::later;
 use super::list::{Columns, Layout};
+use super::sockpair::{self, SockPair};
+use crate::change::{ServerEdit, ServiceEdit};
 use crate::failure::Failure;
 use crate::{change, value};
 
@@ -26,24 +26,27 @@ pub(super) enum Action {
 #[derive(Debug, PartialEq)]
 pub(super) enum Task {
     Apply(Vec<Change>),
-    /// Edit the service, changing nothing.
-    Touch(ServiceKey),
+    /// Change what was given of the service.
+    EditService(ServiceKey, ServiceEdit),
+    Save,
+    Restore,
     Zero(Option<ServiceKey>),
     Services {
         service: Option<ServiceKey>,
         layout: Layout,
     },
     LocalAddresses(Option<ServiceKey>),
-    Connections,
+    Connections(Option<SockPair>),
 }
 
 #[derive(Default)]
 struct Options {
     given: Vec<Opt>,
     service: Option<ServiceKey>,
-    scheduler: Option<Scheduler>,
+    service_edit: ServiceEdit,
     server: Option<(IpAddr, Option<u16>)>,
-    weight: Option<u16>,
+    server_edit: ServerEdit,
+    sockpair: Option<SockPair>,
     laddr: Option<IpAddr>,
     device: Option<String>,
 }
@@ -94,14 +97,31 @@ impl Options {
                 self.service = Some(self.value(Opt::Service, parser, read)?);
             }
             Short('s') | Long("scheduler") => {
-                self.scheduler = Some(self.value(Opt::Scheduler, parser, value::scheduler)?);
+                self.service_edit.scheduler = Some(self.value(Opt::Scheduler, parser, value::scheduler)?);
             }
             Short('r') | Long("real-server") => {
                 self.server = Some(self.value(Opt::RealServer, parser, value::endpoint)?);
             }
-            Short('w') | Long("weight") => {
-                self.weight = Some(self.value(Opt::Weight, parser, |text| value::number(text, 0..=u16::MAX))?);
+            Long("conn-timeout") => {
+                self.service_edit.connection_timeout = Some(self.number(Opt::ConnTimeout, parser)?);
             }
+            Long("expire-quiescent") => {
+                self.mark(Opt::ExpireQuiescent)?;
+                self.service_edit.expire_quiescent = Some(true);
+            }
+            Short('w') | Long("weight") => {
+                self.server_edit.weight =
+                    Some(self.value(Opt::Weight, parser, |text| value::number(text, 0..=u16::MAX))?);
+            }
+            Short('x') | Long("u-threshold") => {
+                self.server_edit.upper = Some(self.number(Opt::UpperThreshold, parser)?);
+            }
+            Short('y') | Long("l-threshold") => {
+                self.server_edit.lower = Some(self.number(Opt::LowerThreshold, parser)?);
+            }
+            Long("drain") => self.server_edit.drain = Some(Some(self.number(Opt::Drain, parser)?)),
+            Long("sockpair") => self.sockpair = Some(self.value(Opt::SockPair, parser, sockpair::read)?),
+            Long("rate") => self.mark(Opt::Rate)?,
             Short('z') | Long("laddr") => {
                 self.laddr = Some(self.value(Opt::LocalAddress, parser, value::any_address)?);
             }
@@ -130,6 +150,10 @@ impl Options {
         Ok(())
     }
 
+    fn number(&mut self, opt: Opt, parser: &mut Parser) -> Result<u32, Failure> {
+        self.value(opt, parser, |text| value::number(text, 0..=i32::MAX as u32))
+    }
+
     fn value<T>(
         &mut self,
         opt: Opt,
@@ -150,6 +174,8 @@ impl Options {
             Command::Clear => Task::Apply(change::clear_services()),
             Command::List => self.list()?,
             Command::Zero => Task::Zero(self.service),
+            Command::Save => Task::Save,
+            Command::Restore => Task::Restore,
             Command::GetLaddr => Task::LocalAddresses(self.service),
             _ => match self.service {
                 Some(key) => self.change(command, key)?,
@@ -161,16 +187,22 @@ impl Options {
 
     fn list(&self) -> Result<Task, Failure> {
         let has = |opt| self.given.contains(&opt);
-        let others = [Opt::Service, Opt::Stats, Opt::Thresholds, Opt::Exact];
-        if has(Opt::Connection) && others.into_iter().any(has) || has(Opt::Stats) && has(Opt::Thresholds) {
+        let kinds = [Opt::Connection, Opt::Stats, Opt::Rate, Opt::Thresholds];
+        let alone = [Opt::Service, Opt::Exact];
+        if kinds.into_iter().filter(|&kind| has(kind)).count() > 1
+            || has(Opt::Connection) && alone.into_iter().any(has)
+            || has(Opt::SockPair) && !has(Opt::Connection)
+        {
             return Err(Failure::usage("options conflicts in the list command"));
         }
         if has(Opt::Connection) {
-            return Ok(Task::Connections);
+            return Ok(Task::Connections(self.sockpair));
         }
-        let columns = match (has(Opt::Stats), has(Opt::Thresholds)) {
-            (true, _) => Columns::Stats { exact: has(Opt::Exact) },
-            (_, true) => Columns::Thresholds,
+        let exact = has(Opt::Exact);
+        let columns = match kinds.into_iter().find(|&kind| has(kind)) {
+            Some(Opt::Stats) => Columns::Stats { exact },
+            Some(Opt::Rate) => Columns::Rate { exact },
+            Some(Opt::Thresholds) => Columns::Thresholds,
             _ => Columns::Plain,
         };
         Ok(Task::Services { service: self.service, layout: Layout { columns, sorted: !has(Opt::NoSort) } })
@@ -179,12 +211,9 @@ impl Options {
     fn change(&self, command: Command, key: ServiceKey) -> Result<Task, Failure> {
         let change = match command {
             Command::AddService => {
-                Change::Add(Object::Service(Service { key, scheduler: self.scheduler.unwrap_or(Scheduler::Wlc) }))
+                Change::Add(Object::Service(self.service_edit.of(Service::new(key, Scheduler::Wlc))))
             }
-            Command::EditService => match self.scheduler {
-                Some(scheduler) => Change::Edit(Object::Service(Service { key, scheduler })),
-                None => return Ok(Task::Touch(key)),
-            },
+            Command::EditService => return Ok(Task::EditService(key, self.service_edit.clone())),
             Command::DeleteService => Change::Delete(ObjectKey::Service(key)),
             Command::AddServer => Change::Add(Object::Server(self.server(key)?)),
             Command::EditServer => Change::Edit(Object::Server(self.server(key)?)),
@@ -207,7 +236,7 @@ impl Options {
         if !self.given.contains(&Opt::Forwarding) {
             return Err(Failure::usage("forwarding mode DR, the default, comes later; give -b for Full-NAT"));
         }
-        Ok(Server { key, mode: ForwardMode::FullNat, weight: self.weight.unwrap_or(1) })
+        Ok(self.server_edit.of(Server::new(key, 1)))
     }
 
     fn server_key(&self, service: ServiceKey) -> Result<ServerKey, Failure> {

@@ -71,6 +71,8 @@ pub(super) enum Noun {
     /// What was added by hand, saved to come back when the dataplane restarts
     #[command(subcommand, arg_required_else_help = false)]
     State(State),
+    /// Print what happens in the dataplane, line by line, until interrupted
+    Watch,
     /// Print a completion script
     #[command(after_help = "Example:\n  sluice completions bash > /etc/bash_completion.d/sluice")]
     Completions {
@@ -217,14 +219,18 @@ pub(super) enum Service {
         /// How it picks servers: rr, wrr or wlc
         #[arg(long, value_parser = value::scheduler, default_value = "wlc")]
         scheduler: Scheduler,
+        #[command(flatten)]
+        options: ServiceOptions,
     },
-    /// Change a service
+    /// Change what is given of a service
     Edit {
         #[command(flatten)]
         service: Key,
         /// How it picks servers: rr, wrr or wlc
         #[arg(long, value_parser = value::scheduler)]
-        scheduler: Scheduler,
+        scheduler: Option<Scheduler>,
+        #[command(flatten)]
+        options: ServiceOptions,
     },
     /// Delete a service with its servers and local addresses
     Del {
@@ -249,14 +255,32 @@ pub(super) enum Server {
         /// Its share of new connections; 0 takes none and keeps those it has
         #[arg(long, value_name = "N", default_value_t = 1)]
         weight: u16,
+        #[command(flatten)]
+        thresholds: Thresholds,
     },
-    /// Change a real server
+    /// Change what is given of a real server
     Edit {
         #[command(flatten)]
         server: RealServer,
         /// Its share of new connections; 0 takes none and keeps those it has
         #[arg(long, value_name = "N")]
-        weight: u16,
+        weight: Option<u16>,
+        #[command(flatten)]
+        thresholds: Thresholds,
+    },
+    /// Let a real server take no new connections, and end those it has at the deadline
+    #[command(after_help = "Example:\n  sluice server drain tcp 10.0.0.100:80 192.168.100.2:80 --deadline 60")]
+    Drain {
+        #[command(flatten)]
+        server: RealServer,
+        /// When its connections end, in seconds from now
+        #[arg(long, value_name = "SEC")]
+        deadline: u32,
+    },
+    /// Let a drained real server take connections again
+    Resume {
+        #[command(flatten)]
+        server: RealServer,
     },
     /// Delete a real server
     Del {
@@ -337,6 +361,26 @@ pub(super) struct RealServer {
     /// The server's address and port, the service's port unless given
     #[arg(value_name = "RIP[:PORT]", value_parser = value::endpoint)]
     pub(super) server: (IpAddr, Option<u16>),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ServiceOptions {
+    /// The timeout of its established TCP and of its UDP connections, for new ones; 0 is the dataplane's
+    #[arg(long, value_name = "SEC")]
+    pub(super) connection_timeout: Option<u32>,
+    /// Whether the connections of a server end when it is deleted or its weight becomes 0
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(super) expire_quiescent: Option<bool>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Thresholds {
+    /// At so many connections it is overloaded and takes no new ones; 0 is no limit
+    #[arg(long, value_name = "N")]
+    pub(super) upper: Option<u32>,
+    /// An overloaded server takes new connections again below so many; 0 stands for the upper threshold
+    #[arg(long, value_name = "N")]
+    pub(super) lower: Option<u32>,
 }
 
 impl From<Key> for ServiceKey {

@@ -5,6 +5,7 @@ mod json;
 mod nouns;
 mod stats;
 mod tables;
+mod watch;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -47,28 +48,24 @@ fn run<W: Write>(sluice: Sluice, mut out: Lines<W>) -> Result<(), Failure> {
         noun => {
             let task = nouns::task(noun);
             connect::block_on(async {
-                let mut client = Target::sluice(instance).connect("sluice").await?;
-                perform(&mut client, task, json, &mut out).await
+                let client = Target::sluice(instance).connect("sluice").await?;
+                perform(client, task, json, &mut out).await
             })?;
         }
     }
     Ok(out.flush()?)
 }
 
-async fn perform<W: Write>(client: &mut Client, task: Task, json: bool, out: &mut Lines<W>) -> Result<(), Failure> {
+async fn perform<W: Write>(mut client: Client, task: Task, json: bool, out: &mut Lines<W>) -> Result<(), Failure> {
     match task {
-        Task::Apply(changes) => {
-            let generation = client.apply(changes).await?;
-            if json {
-                out.print(json::generation(generation))?;
-            }
-        }
-        Task::Zero(service) => {
-            client.zero(service).await?;
-        }
+        Task::Apply(changes) => in_force(client.apply(changes).await?, json, out)?,
+        Task::EditService(key, edit) => in_force(edit.apply(&mut client, key).await?, json, out)?,
+        Task::EditServer(key, edit) => in_force(edit.apply(&mut client, key).await?, json, out)?,
+        Task::Zero(service) => client.zero(service).await?,
+        Task::Watch => watch::print(client, json, out).await?,
         Task::Show(query) if json => {
             let mut before = "[";
-            connect::stream(client, query, Some, |row| {
+            connect::stream(&mut client, query, Some, |row| {
                 out.print(format!("{}{}", std::mem::replace(&mut before, ","), json::row(&row)?))
             })
             .await?;
@@ -77,7 +74,7 @@ async fn perform<W: Write>(client: &mut Client, task: Task, json: bool, out: &mu
         Task::Show(Query::Connections) => {
             let mut headings = Some(tables::connection_headings());
             let pick = |row| if let Row::Connection(row) = row { Some(row) } else { None };
-            connect::stream(client, Query::Connections, pick, |row| {
+            connect::stream(&mut client, Query::Connections, pick, |row| {
                 headings.take().into_iter().try_for_each(|headings| out.print(headings))?;
                 out.print(tables::connection(&row))
             })
@@ -91,6 +88,11 @@ async fn perform<W: Write>(client: &mut Client, task: Task, json: bool, out: &mu
         }
     }
     Ok(())
+}
+
+/// Says from when a change is in force, to programs.
+fn in_force<W: Write>(generation: u64, json: bool, out: &mut Lines<W>) -> std::io::Result<()> {
+    if json { out.print(json::generation(generation)) } else { Ok(()) }
 }
 
 fn completions(shell: clap_complete::Shell) -> String {

@@ -3,18 +3,22 @@
 use api::object::ObjectKind;
 use api::row::Query;
 use api::{
-    Address, Change, ForwardMode, LocalAddress, Neighbour, Object, ObjectKey, Route, ServerKey, Service, ServiceKey,
+    Address, Change, LocalAddress, Neighbour, Object, ObjectKey, Route, Scheduler, Server, ServerKey, Service,
+    ServiceKey,
 };
 
 use super::args::{self, Noun};
-use crate::change;
+use crate::change::{self, ServerEdit, ServiceEdit};
 
 /// Work for the dataplane.
 #[derive(Debug)]
 pub(super) enum Task {
     Apply(Vec<Change>),
+    EditService(ServiceKey, ServiceEdit),
+    EditServer(ServerKey, ServerEdit),
     Zero(Option<ServiceKey>),
     Show(Query),
+    Watch,
 }
 
 /// The work of a noun and its verb. Those that need no dataplane are not asked about.
@@ -30,6 +34,7 @@ pub(super) fn task(noun: Noun) -> Task {
         Noun::Conn(args::Conn::Show) => Task::Show(Query::Connections),
         Noun::State(args::State::Show) => Task::Show(Query::Saved),
         Noun::State(args::State::Forget) => Task::Apply(change::release_everything()),
+        Noun::Watch => Task::Watch,
         Noun::Stats | Noun::Completions { .. } | Noun::Ipvsadm { .. } | Noun::Dpip { .. } => Task::Show(Query::Stats),
     }
 }
@@ -86,11 +91,12 @@ fn neigh(verb: args::Neigh) -> Task {
 fn service(verb: args::Service) -> Task {
     use args::Service as Verb;
     match verb {
-        Verb::Add { service, scheduler } => {
-            apply(Change::Add(Object::Service(Service { key: service.into(), scheduler })))
+        Verb::Add { service, scheduler, options } => {
+            let service = service_edit(None, &options).of(Service::new(service.into(), scheduler));
+            apply(Change::Add(Object::Service(service)))
         }
-        Verb::Edit { service, scheduler } => {
-            apply(Change::Edit(Object::Service(Service { key: service.into(), scheduler })))
+        Verb::Edit { service, scheduler, options } => {
+            Task::EditService(service.into(), service_edit(scheduler, &options))
         }
         Verb::Del { service } => apply(Change::Delete(ObjectKey::Service(service.into()))),
         Verb::Show(service) => Task::Show(Query::Services { service: service.key() }),
@@ -99,14 +105,28 @@ fn service(verb: args::Service) -> Task {
     }
 }
 
+fn service_edit(scheduler: Option<Scheduler>, options: &args::ServiceOptions) -> ServiceEdit {
+    let args::ServiceOptions { connection_timeout, expire_quiescent } = *options;
+    ServiceEdit { scheduler, connection_timeout, expire_quiescent }
+}
+
 fn server(verb: args::Server) -> Task {
-    use args::Server;
-    let object = |server, weight| Object::Server(api::Server { key: key(server), mode: ForwardMode::FullNat, weight });
-    apply(match verb {
-        Server::Add { server, weight } => Change::Add(object(server, weight)),
-        Server::Edit { server, weight } => Change::Edit(object(server, weight)),
-        Server::Del { server } => Change::Delete(ObjectKey::Server(key(server))),
-    })
+    use args::{Server as Verb, Thresholds};
+    let edit = |server, edit| Task::EditServer(key(server), edit);
+    match verb {
+        Verb::Add { server, weight, thresholds: Thresholds { upper, lower } } => {
+            let limits = ServerEdit { upper, lower, ..ServerEdit::default() };
+            apply(Change::Add(Object::Server(limits.of(Server::new(key(server), weight)))))
+        }
+        Verb::Edit { server, weight, thresholds: Thresholds { upper, lower } } => {
+            edit(server, ServerEdit { weight, upper, lower, drain: None })
+        }
+        Verb::Drain { server, deadline } => {
+            edit(server, ServerEdit { drain: Some(Some(deadline)), ..ServerEdit::default() })
+        }
+        Verb::Resume { server } => edit(server, ServerEdit { drain: Some(None), ..ServerEdit::default() }),
+        Verb::Del { server } => apply(Change::Delete(ObjectKey::Server(key(server)))),
+    }
 }
 
 fn key(args::RealServer { service, server: (address, port) }: args::RealServer) -> ServerKey {

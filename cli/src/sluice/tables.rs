@@ -17,9 +17,18 @@ pub(super) fn headings(query: &Query) -> &'static [&'static str] {
             "DEVICE", "STATE", "SPEED", "MTU", "MAC", "DRIVER", "QUEUES", "RX PKTS", "TX PKTS", "RX ERR", "TX ERR",
             "MISSED",
         ],
-        Query::Services { .. } => {
-            &["SERVICE", "SCHEDULER", "WEIGHT", "ACTIVE", "INACTIVE", "CONNS", "IN BYTES", "OUT BYTES", "OWNERS"]
-        }
+        Query::Services { .. } => &[
+            "SERVICE",
+            "SCHEDULER",
+            "WEIGHT",
+            "ACTIVE",
+            "INACTIVE",
+            "CONNS",
+            "IN BYTES",
+            "OUT BYTES",
+            "STATE",
+            "OWNERS",
+        ],
         Query::LocalAddresses { .. } => &["SERVICE", "ADDRESS", "DEVICE", "CONNS", "OWNERS"],
         Query::Saved => &["OBJECT"],
         Query::Connections | Query::Stats => &[],
@@ -140,6 +149,7 @@ fn service(row: &ServiceRow) -> Vec<Vec<String>> {
         traffic.connections.to_string(),
         traffic.in_bytes.to_string(),
         traffic.out_bytes.to_string(),
+        String::new(),
         row.owners.to_string(),
     ];
     std::iter::once(head).chain(row.servers.iter().map(server)).collect()
@@ -156,8 +166,19 @@ fn server(row: &ServerRow) -> Vec<String> {
         row.traffic.connections.to_string(),
         row.traffic.in_bytes.to_string(),
         row.traffic.out_bytes.to_string(),
+        state(row).to_owned(),
         row.owners.to_string(),
     ]
+}
+
+/// Why a server takes no new connections.
+fn state(row: &ServerRow) -> &'static str {
+    match &row.server {
+        server if server.drain.is_some() => "draining",
+        server if server.weight == 0 => "quiescent",
+        _ if row.overloaded => "overload",
+        _ => "",
+    }
 }
 
 fn local_address(row: &LocalAddressRow) -> Vec<String> {

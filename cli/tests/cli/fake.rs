@@ -1,6 +1,6 @@
 //! A dataplane of canned replies behind a real socket, and the real program run against it.
 
-use std::io::{Read, Write};
+use std::io::{Read, Seek, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -181,6 +181,14 @@ pub(crate) fn command(socket: &Path, line: &str) -> Command {
 /// Runs a command line.
 pub(crate) fn run_at(socket: &Path, line: &str) -> Outcome {
     run(&mut command(socket, line))
+}
+
+/// Runs a command line that reads `input`.
+pub(crate) fn run_with_input(socket: &Path, line: &str, input: &str) -> Outcome {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(input.as_bytes()).unwrap();
+    file.rewind().unwrap();
+    run(command(socket, line).stdin(file))
 }
 
 /// Runs a command.

@@ -1,10 +1,10 @@
 //! What the program prints, from rows that came over the socket.
 
 use crate::fake::{Behaviour, Dataplane, content, listing, tutorial_service};
-use api::ipc::{Reply, Request};
-use api::row::{AddressRow, ConnectionRow, Query, Row, ServerRow, ServiceRow, Traffic};
+use api::ipc::{Event, Refusal, RefusalKind, Reply, Request};
+use api::row::{AddressRow, ConnectionRow, Query, Rates, Row, ServerRow, ServiceRow, Traffic};
 use api::stats::Stats;
-use api::{Address, ForwardMode, Owner, Owners, Protocol, Scheduler, Server, ServerKey, Service};
+use api::{Address, Change, ObjectKey, Owner, Owners, Protocol, Scheduler, Server, ServerKey, Service};
 
 fn scene(request: &Request) -> Vec<Reply> {
     match request {
@@ -22,20 +22,19 @@ fn scene(request: &Request) -> Vec<Reply> {
 fn service() -> ServiceRow {
     let key = tutorial_service();
     let server = |address: &str| ServerRow {
-        server: Server {
-            key: ServerKey { service: key, address: address.parse().unwrap(), port: 80 },
-            mode: ForwardMode::FullNat,
-            weight: 1,
-        },
+        server: Server::new(ServerKey { service: key, address: address.parse().unwrap(), port: 80 }, 1),
         owners: Owners::only(Owner::Operator),
         active: 0,
         inactive: 0,
         traffic: Traffic::default(),
+        rates: Rates::default(),
+        overloaded: false,
     };
     ServiceRow {
-        service: Service { key, scheduler: Scheduler::Rr },
+        service: Service::new(key, Scheduler::Rr),
         owners: Owners::only(Owner::Operator),
         traffic: Traffic::default(),
+        rates: Rates::default(),
         servers: vec![server("192.168.100.2"), server("192.168.100.3")],
     }
 }
@@ -97,6 +96,43 @@ fn json_listings_are_arrays_of_the_rows() {
     let rows: Vec<ConnectionRow> = serde_json::from_str(&text).unwrap();
     assert_eq!(rows, [connection(0), connection(1)]);
     assert_eq!(serde_json::from_str::<Vec<Stats>>(&printed("sluice stats --json")).unwrap(), []);
+}
+
+#[test]
+fn one_connection_by_its_endpoints() {
+    let line = printed("ipvsadm -lnc");
+    let (first, second) = line.split_once('\n').unwrap();
+    assert_eq!(printed("ipvsadm -lnc --sockpair tcp:10.0.0.48:1:10.0.0.100:80"), second);
+    // Both have the same endpoints towards the server.
+    assert_eq!(printed("ipvsadm -lnc --sockpair tcp:192.168.100.2:80:192.168.100.200:1030"), line);
+    assert_eq!(printed("ipvsadm -lnc --sockpair udp:10.0.0.48:1:10.0.0.100:80"), "");
+    assert!(first.contains("10.0.0.48:0"));
+}
+
+#[test]
+fn events_are_lines() {
+    let watched = |request: &Request| match request {
+        Request::Subscribe => vec![
+            Reply::Event(Event::Link { device: "dpdk0".into(), up: true }),
+            Reply::Event(Event::Changed {
+                generation: 7,
+                by: Owner::Config,
+                change: Change::Delete(ObjectKey::Service(tutorial_service())),
+            }),
+            Reply::Event(Event::Missed(3)),
+            // The fake one ends here, which a watcher must tell.
+            Reply::Refused(Refusal { kind: RefusalKind::Denied, message: "enough".into(), index: None }),
+        ],
+        _ => content(request),
+    };
+    let dataplane = Dataplane::start(Behaviour::Replies(watched));
+    let outcome = dataplane.run("sluice watch");
+    let expected =
+        "link dpdk0 is up\ngeneration 7: config: delete service tcp 10.0.0.100:80\nmissed 3 events; list again\n";
+    assert_eq!((outcome.stdout.as_str(), outcome.stderr.as_str()), (expected, "sluice: enough\n"));
+    let lines = dataplane.run("sluice watch --json").stdout;
+    let events: Vec<Event> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((events.len(), &events[2]), (3, &Event::Missed(3)));
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! Every command sends exactly the request it stands for.
 
-use crate::fake::{Behaviour, Dataplane, content, listing, tutorial_service};
-use api::ipc::{Reply, Request};
+use crate::fake::{Behaviour, Dataplane, content, listing, refused, run_with_input, tutorial_service};
+use api::ipc::{RefusalKind, Reply, Request};
 use api::object::{
-    Address, Change, ForwardMode, LocalAddress, Neighbour, Object, ObjectKey, ObjectKind, Protocol, Route, RouteScope,
-    Scheduler, Server, ServerKey, Service, ServiceKey,
+    Address, Change, LocalAddress, Neighbour, Object, ObjectKey, ObjectKind, Protocol, Route, RouteScope, Scheduler,
+    Server, ServerKey, Service, ServiceKey,
 };
-use api::row::{Query, Row, ServiceRow, Traffic};
-use api::{MacAddr, Owners};
+use api::row::{LocalAddressRow, Query, Rates, Row, ServerRow, ServiceRow, Traffic};
+use api::{MacAddr, Owner, Owners};
 
 fn apply(change: Change) -> Vec<Request> {
     vec![Request::Apply(vec![change])]
@@ -30,7 +30,7 @@ fn route(prefix: &str, device: &str) -> Route {
 }
 
 fn service(scheduler: Scheduler) -> Object {
-    Object::Service(Service { key: tutorial_service(), scheduler })
+    Object::Service(Service::new(tutorial_service(), scheduler))
 }
 
 fn server_key(address: &str, port: u16) -> ServerKey {
@@ -38,7 +38,7 @@ fn server_key(address: &str, port: u16) -> ServerKey {
 }
 
 fn server(address: &str, port: u16, weight: u16) -> Object {
-    Object::Server(Server { key: server_key(address, port), mode: ForwardMode::FullNat, weight })
+    Object::Server(Server::new(server_key(address, port), weight))
 }
 
 fn laddr(address: &str) -> Object {
@@ -103,9 +103,8 @@ fn ipvsadm_changes() {
             apply(Change::Add(service(Scheduler::Wrr)))
         }),
         ("ipvsadm -A -u 10.0.0.100:53 -s rr", {
-            apply(Change::Add(Object::Service(Service { key: udp, scheduler: Scheduler::Rr })))
+            apply(Change::Add(Object::Service(Service::new(udp, Scheduler::Rr))))
         }),
-        ("ipvsadm -E -t 10.0.0.100:80 -s wrr", apply(Change::Edit(service(Scheduler::Wrr)))),
         ("ipvsadm -D -t 10.0.0.100:80", apply(Change::Delete(ObjectKey::Service(tutorial_service())))),
         ("ipvsadm -C", vec![Request::Apply(clear.to_vec())]),
         ("ipvsadm -a -t 10.0.0.100:80 -r 192.168.100.2:8080 -b -w 0", {
@@ -119,6 +118,12 @@ fn ipvsadm_changes() {
         }),
         ("ipvsadm -d -t 10.0.0.100:80 -r 192.168.100.2", {
             apply(Change::Delete(ObjectKey::Server(server_key("192.168.100.2", 80))))
+        }),
+        ("ipvsadm -A -t 10.0.0.100:80 -s rr --conn-timeout 9 --expire-quiescent", {
+            apply(Change::Add(Object::Service(special_service())))
+        }),
+        ("ipvsadm -a -t 10.0.0.100:80 -r 192.168.100.2 -b -w 5 -x 100 -y 80", {
+            apply(Change::Add(Object::Server(limited_server())))
         }),
         // A LIP of the other family is the dataplane's to refuse.
         ("ipvsadm -Pt 10.0.0.100:80 -z 2001::2 -F dpdk0", apply(Change::Add(laddr("2001::2")))),
@@ -146,19 +151,107 @@ fn ipvsadm_listings() {
     ]);
 }
 
-#[test]
-fn editing_a_service_keeps_what_is_not_given() {
-    let dataplane = Dataplane::start(Behaviour::Replies(|request| match request {
-        Request::List(_) => listing(vec![Row::Service(ServiceRow {
-            service: Service { key: tutorial_service(), scheduler: Scheduler::Rr },
-            owners: Owners::default(),
+fn special_service() -> Service {
+    let service = Service::new(tutorial_service(), Scheduler::Rr);
+    Service { connection_timeout: Some(9), expire_quiescent: true, ..service }
+}
+
+fn limited_server() -> Server {
+    Server { upper_threshold: 100, lower_threshold: 80, ..Server::new(server_key("192.168.100.2", 80), 5) }
+}
+
+/// A dataplane with the special service and the limited server.
+fn furnished(request: &Request) -> Vec<Reply> {
+    let server = ServerRow {
+        server: limited_server(),
+        owners: Owners::only(Owner::Operator),
+        active: 0,
+        inactive: 0,
+        traffic: Traffic::default(),
+        rates: Rates::default(),
+        overloaded: false,
+    };
+    match request {
+        Request::List(Query::Services { .. }) => listing(vec![Row::Service(ServiceRow {
+            service: special_service(),
+            owners: Owners::only(Owner::Operator),
             traffic: Traffic::default(),
-            servers: Vec::new(),
+            rates: Rates::default(),
+            servers: vec![server],
+        })]),
+        Request::List(_) => listing(vec![Row::LocalAddress(LocalAddressRow {
+            local: LocalAddress {
+                service: tutorial_service(),
+                address: "192.168.100.200".parse().unwrap(),
+                device: "dpdk0".into(),
+            },
+            owners: Owners::only(Owner::Operator),
+            connections: 0,
         })]),
         _ => vec![Reply::Done { generation: 1 }],
-    }));
-    let sent = dataplane.sent("ipvsadm -E -t 10.0.0.100:80");
-    assert_eq!(sent[1..], apply(Change::Edit(service(Scheduler::Rr))));
+    }
+}
+
+#[test]
+fn editing_keeps_what_is_not_given() {
+    let dataplane = Dataplane::start(Behaviour::Replies(furnished));
+    let (service, server) = (special_service(), limited_server());
+    let services = [
+        ("ipvsadm -E -t 10.0.0.100:80", service.clone()),
+        ("ipvsadm -E -t 10.0.0.100:80 -s wrr", Service { scheduler: Scheduler::Wrr, ..service.clone() }),
+        ("ipvsadm -E -t 10.0.0.100:80 --conn-timeout 0", Service { connection_timeout: None, ..service.clone() }),
+        ("sluice service edit tcp 10.0.0.100:80 --scheduler wlc", {
+            Service { scheduler: Scheduler::Wlc, ..service.clone() }
+        }),
+        ("sluice service edit tcp 10.0.0.100:80 --expire-quiescent=false", {
+            Service { expire_quiescent: false, ..service }
+        }),
+    ];
+    for (line, expected) in services {
+        assert_eq!(dataplane.sent(line)[1..], apply(Change::Edit(Object::Service(expected))), "`{line}`");
+    }
+    let servers = [
+        ("edit tcp 10.0.0.100:80 192.168.100.2 --weight 9", Server { weight: 9, ..server.clone() }),
+        ("edit tcp 10.0.0.100:80 192.168.100.2 --upper 0 --lower 0", {
+            Server { upper_threshold: 0, lower_threshold: 0, ..server.clone() }
+        }),
+        ("drain tcp 10.0.0.100:80 192.168.100.2 --deadline 60", Server { drain: Some(60), ..server.clone() }),
+        ("resume tcp 10.0.0.100:80 192.168.100.2", server),
+        ("edit tcp 10.0.0.100:80 192.168.100.9 --weight 2", Server::new(server_key("192.168.100.9", 80), 2)),
+    ];
+    for (words, expected) in servers {
+        let sent = dataplane.sent(&format!("sluice server {words}"));
+        assert_eq!(sent[1..], apply(Change::Edit(Object::Server(expected))), "`{words}`");
+    }
+}
+
+#[test]
+fn what_is_saved_is_restored_in_one_request() {
+    let dataplane = Dataplane::start(Behaviour::Replies(furnished));
+    let saved = dataplane.run("ipvsadm -S -n").stdout;
+    let expected = "\
+-A -t 10.0.0.100:80 -s rr --conn-timeout 9 --expire-quiescent
+-a -t 10.0.0.100:80 -r 192.168.100.2:80 -b -w 5 -x 100 -y 80
+-P -t 10.0.0.100:80 -z 192.168.100.200 -F dpdk0
+";
+    assert_eq!(saved, expected);
+    let outcome = run_with_input(&dataplane.socket(), "ipvsadm -R", &saved);
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
+    let objects = [Object::Service(special_service()), Object::Server(limited_server()), laddr("192.168.100.200")];
+    let changes = objects.map(Change::Add).to_vec();
+    assert_eq!(dataplane.requests().last(), Some(&Request::Apply(changes)));
+}
+
+#[test]
+fn a_bad_line_restores_nothing_and_is_named() {
+    let dataplane = Dataplane::start(Behaviour::Replies(|_| refused(RefusalKind::Exists, "exists already")));
+    let line = "ipvsadm -R";
+    let text = "-A -t 10.0.0.100:80\n-a -t 10.0.0.100:80\n";
+    run_with_input(&dataplane.socket(), line, text).fails(line, 2, "line 2: You need to supply the 'real-server'");
+    assert_eq!(dataplane.requests(), []);
+    // What the dataplane refuses has a line too, blank ones counted.
+    let text = "\n-A -t 10.0.0.100:80\n";
+    run_with_input(&dataplane.socket(), line, text).fails(line, 1, "line 2: exists already; nothing was restored");
 }
 
 #[test]
@@ -245,14 +338,16 @@ fn sluice_changes() {
         ("sluice neigh del 10.0.0.7 --dev dpdk1", apply(Change::Delete(neighbour().key()))),
         ("sluice neigh flush --dev dpdk1", apply(flush(ObjectKind::Neighbour, Some("dpdk1")))),
         ("sluice service add tcp 10.0.0.100:80", apply(Change::Add(service(Scheduler::Wlc)))),
-        ("sluice service edit tcp 10.0.0.100:80 --scheduler rr", apply(Change::Edit(service(Scheduler::Rr)))),
         ("sluice service del tcp 10.0.0.100:80", apply(Change::Delete(service(Scheduler::Rr).key()))),
         ("sluice service clear", vec![Request::Apply(clear.to_vec())]),
         ("sluice service zero", vec![Request::Zero(None)]),
         ("sluice service zero tcp 10.0.0.100:80", vec![Request::Zero(Some(tutorial_service()))]),
         ("sluice server add tcp 10.0.0.100:80 192.168.100.2", apply(Change::Add(server("192.168.100.2", 80, 1)))),
-        ("sluice server edit tcp 10.0.0.100:80 192.168.100.2:81 --weight 9", {
-            apply(Change::Edit(server("192.168.100.2", 81, 9)))
+        ("sluice service add tcp 10.0.0.100:80 --scheduler rr --connection-timeout 9 --expire-quiescent", {
+            apply(Change::Add(Object::Service(special_service())))
+        }),
+        ("sluice server add tcp 10.0.0.100:80 192.168.100.2 --weight 5 --upper 100 --lower 80", {
+            apply(Change::Add(Object::Server(limited_server())))
         }),
         ("sluice server del tcp 10.0.0.100:80 192.168.100.2", {
             apply(Change::Delete(server("192.168.100.2", 80, 1).key()))

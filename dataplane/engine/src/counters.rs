@@ -6,6 +6,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::drop_reason::{DropReason, Event};
+use crate::lease::Standing;
 
 /// A counter with one writer.
 #[derive(Debug, Default)]
@@ -50,9 +51,16 @@ pub struct ServerCounters {
     pub in_bytes: Counter,
     /// Bytes from the server, layer 3.
     pub out_bytes: Counter,
+    /// Where the worker stands with its lease of the server's limit.
+    pub(crate) standing: Standing,
 }
 
 impl ServerCounters {
+    /// Connections in any state now.
+    pub fn held(&self) -> u64 {
+        self.active.get().wrapping_add(self.inactive.get())
+    }
+
     pub(crate) fn gauge(&self, active: bool) -> &Counter {
         if active { &self.active } else { &self.inactive }
     }
@@ -151,6 +159,11 @@ impl Counters {
     #[inline]
     pub fn server(&self, slot: u32) -> &ServerCounters {
         &self.servers[slot as usize]
+    }
+
+    /// The same of a slot that may not be one.
+    pub(crate) fn server_slot(&self, slot: u32) -> Option<&ServerCounters> {
+        self.servers.get(slot as usize)
     }
 
     /// The counters of a local address's slot.

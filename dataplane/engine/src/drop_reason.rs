@@ -71,6 +71,8 @@ counted! {
         VipNotHeld => "vip_not_held",
         /// The service has no server that may take a connection.
         NoServer => "no_server",
+        /// The servers that could take a connection have as many as they may.
+        Overload => "overload",
         /// The service has no local address.
         NoLocalAddress => "no_local_address",
         /// No local address has a port left towards the server.
@@ -107,6 +109,8 @@ counted! {
         NoteLost => "note_lost",
         /// Another host uses an address of ours.
         DuplicateAddress => "duplicate_address",
+        /// A connection was ended with its server, which is quiescent or whose drain is over.
+        ConnectionEnded => "connection_ended",
         /// There was no buffer for a packet to be made.
         NoBuffer => "no_buffer",
         /// A packet was dropped without an ICMP error to its sender, because there were too many of those.

@@ -11,6 +11,7 @@ mod holding;
 mod icmp_error;
 mod id;
 mod isn;
+pub mod lease;
 pub mod neighbour;
 mod output;
 mod parse;

@@ -23,27 +23,33 @@ pub struct Cursor {
 }
 
 impl Service {
-    /// Picks a server with a weight above zero, if there is any.
-    pub fn schedule(&self, cursor: &mut Cursor, counters: &Counters) -> Option<&Server> {
+    /// Picks a server with a weight above zero that `admits` another connection, if there is any.
+    pub fn schedule(
+        &self,
+        cursor: &mut Cursor,
+        counters: &Counters,
+        mut admits: impl FnMut(u32) -> bool,
+    ) -> Option<&Server> {
         match self.scheduler {
-            Scheduler::RoundRobin => self.round_robin(cursor),
-            Scheduler::WeightedRoundRobin => self.weighted_round_robin(cursor),
-            Scheduler::WeightedLeastConnections => self.weighted_least_connections(counters),
+            Scheduler::RoundRobin => self.round_robin(cursor, &mut admits),
+            Scheduler::WeightedRoundRobin => self.weighted_round_robin(cursor, &mut admits),
+            Scheduler::WeightedLeastConnections => self.weighted_least_connections(counters, &mut admits),
         }
     }
 
-    fn round_robin(&self, cursor: &mut Cursor) -> Option<&Server> {
+    fn round_robin(&self, cursor: &mut Cursor, admits: &mut impl FnMut(u32) -> bool) -> Option<&Server> {
         let count = self.servers.len();
         let start = cursor.next as usize % count.max(1);
-        let picked = (start..count).chain(0..start).find(|&at| self.servers[at].weight > 0)?;
+        let mut takes = |at: usize| self.servers[at].weight > 0 && admits(self.servers[at].slot);
+        let picked = (start..count).chain(0..start).find(|&at| takes(at))?;
         cursor.next = picked as u32 + 1;
         Some(&self.servers[picked])
     }
 
     /// The classic rotation of IPVS: turn after turn with a threshold that falls by the greatest common divisor of the
     /// weights, picking the servers at or above it. A server of the greatest weight is picked in every turn, so a pick
-    /// looks at each server at most once.
-    fn weighted_round_robin(&self, cursor: &mut Cursor) -> Option<&Server> {
+    /// looks at each server at most once, unless servers of great weight are overloaded: then the others take turns.
+    fn weighted_round_robin(&self, cursor: &mut Cursor, admits: &mut impl FnMut(u32) -> bool) -> Option<&Server> {
         let count = self.servers.len() as u32;
         if self.greatest_weight == 0 {
             return None;
@@ -61,20 +67,20 @@ impl Service {
             }
             let server = &self.servers[cursor.next as usize];
             cursor.next += 1;
-            if server.weight >= cursor.threshold {
+            if server.weight >= cursor.threshold && admits(server.slot) {
                 return Some(server);
             }
         }
-        None
+        self.round_robin(cursor, admits)
     }
 
     /// The least `(active × 256 + inactive) / weight`, compared by cross-multiplication.
-    fn weighted_least_connections(&self, counters: &Counters) -> Option<&Server> {
+    fn weighted_least_connections(&self, counters: &Counters, admits: &mut impl FnMut(u32) -> bool) -> Option<&Server> {
         let overhead = |server: &Server| {
             let held = counters.server(server.slot);
             u128::from(held.active.get()) * 256 + u128::from(held.inactive.get())
         };
-        let candidates = self.servers.iter().filter(|server| server.weight > 0);
+        let candidates = self.servers.iter().filter(|server| server.weight > 0 && admits(server.slot));
         let least = candidates.map(|server| (overhead(server), server)).reduce(|best, other| {
             let (best_side, other_side) = (best.0 * u128::from(other.1.weight), other.0 * u128::from(best.1.weight));
             if other_side < best_side { other } else { best }
@@ -113,7 +119,7 @@ mod tests {
 
     fn picks(service: &Service, n: usize) -> Vec<u32> {
         let (mut cursor, counters) = (Cursor::default(), counters(service.servers.len()));
-        (0..n).filter_map(|_| service.schedule(&mut cursor, &counters)).map(|server| server.slot).collect()
+        (0..n).filter_map(|_| service.schedule(&mut cursor, &counters, |_| true)).map(|server| server.slot).collect()
     }
 
     #[test]
@@ -131,11 +137,26 @@ mod tests {
     }
 
     #[test]
+    fn overloaded_servers_are_passed_over() {
+        let counters = counters(3);
+        for scheduler in [Scheduler::RoundRobin, Scheduler::WeightedRoundRobin, Scheduler::WeightedLeastConnections] {
+            let service = service(scheduler, &[9, 1, 0]);
+            let mut cursor = Cursor::default();
+            let mut pick = |full: &[u32]| service.schedule(&mut cursor, &counters, |slot| !full.contains(&slot));
+            for _ in 0..5 {
+                assert_eq!(pick(&[0]).map(|server| server.slot), Some(1), "{scheduler:?}");
+                assert_eq!(pick(&[1]).map(|server| server.slot), Some(0), "{scheduler:?}");
+                assert!(pick(&[0, 1]).is_none(), "{scheduler:?}");
+            }
+        }
+    }
+
+    #[test]
     fn a_cursor_of_another_configuration_is_harmless() {
         let counters = counters(2);
         for scheduler in [Scheduler::RoundRobin, Scheduler::WeightedRoundRobin] {
             let mut cursor = Cursor { next: 77, threshold: 900 };
-            assert!(service(scheduler, &[1, 2]).schedule(&mut cursor, &counters).is_some());
+            assert!(service(scheduler, &[1, 2]).schedule(&mut cursor, &counters, |_| true).is_some());
         }
     }
 
@@ -143,7 +164,7 @@ mod tests {
     fn least_connections_weighs_active_ones_256_times() {
         let counters = counters(3);
         let service = service(Scheduler::WeightedLeastConnections, &[1, 2, 0]);
-        let pick = || service.schedule(&mut Cursor::default(), &counters).map(|server| server.slot);
+        let pick = || service.schedule(&mut Cursor::default(), &counters, |_| true).map(|server| server.slot);
         assert_eq!(pick(), Some(0));
         counters.server(0).inactive.add(1);
         assert_eq!(pick(), Some(1));

@@ -125,6 +125,8 @@ pub struct Service {
     pub servers: Vec<Server>,
     /// Its local addresses.
     pub locals: Vec<Local>,
+    /// The timeout of its established TCP connections and of its UDP connections, in ticks; 0 for that of the state.
+    pub connection_timeout: u32,
     pub(crate) greatest_weight: u32,
     /// The greatest common divisor of the weights; 0 when there is none.
     pub(crate) weight_step: u32,
@@ -135,8 +137,20 @@ impl Service {
     pub fn new(slot: u32, scheduler: Scheduler, servers: Vec<Server>, locals: Vec<Local>) -> Self {
         let greatest_weight = servers.iter().map(|server| server.weight).max().unwrap_or(0);
         let weight_step = servers.iter().map(|server| server.weight).fold(0, greatest_common_divisor);
-        Service { slot, scheduler, servers, locals, greatest_weight, weight_step }
+        Service { slot, scheduler, servers, locals, connection_timeout: 0, greatest_weight, weight_step }
     }
+}
+
+impl Service {
+    /// The same with a timeout of its own, in seconds.
+    pub fn with_connection_timeout(self, seconds: u32) -> Self {
+        Service { connection_timeout: ticks(seconds), ..self }
+    }
+}
+
+/// Seconds as ticks, at most what a deadline can be ahead.
+fn ticks(seconds: u32) -> u32 {
+    seconds.saturating_mul(Tick::PER_SECOND).min(i32::MAX as u32)
 }
 
 fn greatest_common_divisor(a: u32, b: u32) -> u32 {
@@ -198,7 +212,12 @@ impl Timeouts {
 
     /// Sets the timeout of a state, in seconds.
     pub fn set(&mut self, state: State, seconds: u32) {
-        self.0[state as usize] = seconds.saturating_mul(Tick::PER_SECOND).min(i32::MAX as u32);
+        self.0[state as usize] = ticks(seconds);
+    }
+
+    /// The timeout in ticks of a connection in a state, whose service has one of its own or 0.
+    pub fn of(&self, state: State, service: u32) -> u32 {
+        if service > 0 && state.has_service_timeout() { service } else { self.ticks(state) }
     }
 
     /// The timeout of a state, in ticks.

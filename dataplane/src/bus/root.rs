@@ -8,8 +8,8 @@ use api::ipc::{Refusal, RefusalKind};
 use api::row::{Query, Row};
 use api::stats::Stats;
 use api::{
-    Address, Change, ForwardMode, LocalAddress, MacAddr, Neighbour, Object, ObjectKey, Owner, Protocol, Route,
-    RouteScope, Scheduler, Server, ServerKey, Service, ServiceKey,
+    Address, Change, LocalAddress, MacAddr, Neighbour, Object, ObjectKey, Owner, Protocol, Route, RouteScope,
+    Scheduler, Server, ServerKey, Service, ServiceKey,
 };
 use ipnet::IpNet;
 use serde::Deserialize;
@@ -122,7 +122,7 @@ impl Root {
         port: u16,
         scheduler: &str,
     ) -> Result<u64> {
-        let service = Service { key: service_key(protocol, vip, port)?, scheduler: word::<Scheduler>(scheduler)? };
+        let service = Service::new(service_key(protocol, vip, port)?, word::<Scheduler>(scheduler)?);
         self.apply(connection, &call, Change::Add(Object::Service(service))).await
     }
 
@@ -170,7 +170,7 @@ impl Root {
         port: u16,
         weight: u16,
     ) -> Result<u64> {
-        let server = Server { key: server_key(&service, address, port)?, mode: ForwardMode::FullNat, weight };
+        let server = Server::new(server_key(&service, address, port)?, weight);
         self.apply(connection, &call, Change::Add(Object::Server(server))).await
     }
 

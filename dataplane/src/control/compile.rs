@@ -137,13 +137,15 @@ fn compile_service(desired: &Desired, key: &ServiceKey) -> Option<Service> {
     let servers = desired.servers_of(key).filter_map(|entry| {
         let server = &entry.object;
         let address = v4(server.key.address)?;
-        Some(Server { slot: entry.slot.index, address, port: server.key.port, weight: server.weight.into() })
+        let weight = if server.is_quiescent() { 0 } else { server.weight.into() };
+        Some(Server { slot: entry.slot.index, address, port: server.key.port, weight })
     });
     let locals = desired.locals_of(key).into_iter().filter_map(|entry| {
         let pool = desired.pool_of(entry.object.address, &entry.object.device)?;
         Some(Local { binding_slot: entry.slot.index, local_slot: pool.index, address: v4(entry.object.address)? })
     });
-    Some(Service::new(entry.slot.index, scheduler, servers.collect(), locals.collect()))
+    let service = Service::new(entry.slot.index, scheduler, servers.collect(), locals.collect());
+    Some(service.with_connection_timeout(entry.object.connection_timeout.unwrap_or(0)))
 }
 
 fn compile_timeouts(configured: &ConfiguredTimeouts) -> Timeouts {

@@ -10,7 +10,7 @@ use engine::snapshot::Snapshot;
 
 use crate::worker::{ControlEnd, Mail, Returned};
 
-/// Mail kept for a worker that does not take any. What is lost beyond is told again: neighbours are asked for anew.
+/// Mail kept for a worker that does not take any; beyond, what is told again anyway is lost.
 const BACKLOG: usize = 65536;
 
 /// A worker.
@@ -59,7 +59,7 @@ impl Member {
 
     /// Sends mail, in order.
     pub fn post(&mut self, mail: Mail) {
-        if self.backlog.len() < BACKLOG {
+        if self.backlog.len() < BACKLOG || !mail.is_repeated() {
             self.backlog.push_back(mail);
         }
         self.push();

@@ -7,15 +7,18 @@
 use std::collections::BTreeMap;
 
 use api::ServiceKey;
-use api::row::Traffic;
+use api::row::{Rates, Traffic};
+use engine::Time;
 
 use super::crew::Crew;
+use super::rates::Samples;
 
 /// What is taken off, and who is gone.
 #[derive(Default)]
 pub(super) struct Ledger {
     base: BTreeMap<u32, Traffic>,
     former: BTreeMap<ServiceKey, Former>,
+    samples: Samples,
 }
 
 /// The deleted servers of a service.
@@ -68,6 +71,25 @@ impl Ledger {
         plus(live, gone)
     }
 
+    /// Takes a sample for the rates, when one is due.
+    pub(super) fn sample(&mut self, now: Time, crew: &Crew) {
+        self.samples.tick(now, self.base.keys().copied(), |slot| counted(crew, slot));
+    }
+
+    /// The rates of a server.
+    pub(super) fn server_rates(&self, slot: u32) -> Rates {
+        self.samples.rates(slot)
+    }
+
+    /// The rates of a service whose servers have these slots.
+    pub(super) fn service_rates(&self, service: &ServiceKey, slots: impl Iterator<Item = u32>) -> Rates {
+        let former = self.former.get(service).into_iter().flat_map(|former| former.slots.iter().copied());
+        slots.chain(former).map(|slot| self.samples.rates(slot)).fold(Rates::default(), |sum, rates| Rates {
+            second: plus(sum.second, rates.second),
+            ten_seconds: plus(sum.ten_seconds, rates.ten_seconds),
+        })
+    }
+
     /// Zeroes the totals of a service whose servers have these slots.
     pub(super) fn zero(&mut self, crew: &Crew, service: &ServiceKey, slots: impl Iterator<Item = u32>) {
         for slot in slots {
@@ -103,11 +125,11 @@ fn plus(a: Traffic, b: Traffic) -> Traffic {
     combine(a, b, u64::wrapping_add)
 }
 
-fn minus(a: Traffic, b: Traffic) -> Traffic {
+pub(super) fn minus(a: Traffic, b: Traffic) -> Traffic {
     combine(a, b, u64::wrapping_sub)
 }
 
-fn combine(a: Traffic, b: Traffic, with: impl Fn(u64, u64) -> u64) -> Traffic {
+pub(super) fn combine(a: Traffic, b: Traffic, with: impl Fn(u64, u64) -> u64) -> Traffic {
     Traffic {
         connections: with(a.connections, b.connections),
         in_packets: with(a.in_packets, b.in_packets),

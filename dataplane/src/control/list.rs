@@ -112,7 +112,9 @@ fn service_row(state: &State, entry: &Entry<api::Service, SlotId>) -> ServiceRow
     let key = &entry.object.key;
     let slots = state.desired.servers_of(key).map(|server| server.slot.index);
     let traffic = state.ledger.service(&state.crew, key, slots);
-    ServiceRow { service: entry.object.clone(), owners: entry.owners, traffic, servers: Vec::new() }
+    let slots = state.desired.servers_of(key).map(|server| server.slot.index);
+    let rates = state.ledger.service_rates(key, slots);
+    ServiceRow { service: entry.object.clone(), owners: entry.owners, traffic, rates, servers: Vec::new() }
 }
 
 fn server_row(state: &State, server: &Entry<api::Server, SlotId>) -> ServerRow {
@@ -122,7 +124,9 @@ fn server_row(state: &State, server: &Entry<api::Server, SlotId>) -> ServerRow {
         (active + counters.active.get(), inactive + counters.inactive.get())
     });
     let traffic = state.ledger.server(&state.crew, slot);
-    ServerRow { server: server.object.clone(), owners: server.owners, active, inactive, traffic }
+    let rates = state.ledger.server_rates(slot);
+    let overloaded = state.lessor.is_overloaded(slot);
+    ServerRow { server: server.object.clone(), owners: server.owners, active, inactive, traffic, rates, overloaded }
 }
 
 /// An object of the kinds that are shown one by one.

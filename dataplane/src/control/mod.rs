@@ -5,11 +5,14 @@ mod books;
 mod compile;
 mod crew;
 pub mod desired;
+mod ending;
 mod fill;
 mod ledger;
 mod list;
 pub mod message;
 mod persist;
+mod rates;
+mod server;
 mod state;
 
 pub use actor::Control;

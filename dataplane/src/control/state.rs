@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use api::ipc::{Event, Refusal, RefusalKind};
-use api::{Change, Object, ObjectKey, Owner, ServerKey, ServiceKey};
+use api::{Change, Object, ObjectKey, Owner, ServiceKey};
+use engine::lease::Lessor;
 use engine::neighbour::{Action, NeighbourKey, Note, Owner as Neighbours};
 use engine::port::PortPool;
 use engine::{FlowPage, Time};
@@ -15,7 +16,8 @@ use tracing::{info, warn};
 
 use super::compile::Compiler;
 use super::crew::Crew;
-use super::desired::Desired;
+use super::desired::{Desired, SlotId};
+use super::ending::Endings;
 use super::fill::Fill;
 use super::ledger::Ledger;
 use crate::ports::Ports;
@@ -40,6 +42,8 @@ pub struct State {
     pub(super) crew: Crew,
     pub(super) neighbours: Neighbours,
     pub(super) ledger: Ledger,
+    pub(super) lessor: Lessor,
+    pub(super) endings: Endings,
     pub(super) ports: Ports,
     pub(super) events: broadcast::Sender<Event>,
     pub(super) fill: Fill,
@@ -57,15 +61,17 @@ impl State {
         let pages = crew.members().iter().map(|_| VecDeque::new()).collect();
         let (events, _) = broadcast::channel(EVENTS);
         let now = Instant::now();
-        let ledger = Ledger::default();
         let fill = Fill::new(&[], Duration::ZERO);
         let saved = watch::Sender::new(desired.clone());
+        let lessor = Lessor::new(crew.members().len());
         State {
             desired,
             compiler,
             crew,
             neighbours,
-            ledger,
+            ledger: Ledger::default(),
+            lessor,
+            endings: Endings::default(),
             ports,
             events,
             fill,
@@ -96,7 +102,7 @@ impl State {
         self.compiler.latest().generation
     }
 
-    fn now(&self) -> Time {
+    pub(super) fn now(&self) -> Time {
         Time(0) + self.started.elapsed()
     }
 
@@ -114,12 +120,20 @@ impl State {
         if effective.is_empty() {
             return Ok(self.generation());
         }
-        for key in effective.iter().filter_map(Change::key).collect::<BTreeSet<_>>() {
-            self.follow(&before, &key);
+        let changed: BTreeSet<ObjectKey> = effective.iter().filter_map(Change::key).collect();
+        for key in &changed {
+            self.follow(&before, key);
         }
         let snapshot = self.compiler.compile(&self.desired, &effective);
         self.crew.publish(&snapshot);
         let generation = snapshot.generation;
+        for key in &changed {
+            match key {
+                ObjectKey::Server(key) => self.finish_server(&before, key, generation),
+                ObjectKey::Service(key) => self.finish_service(&before, key, generation),
+                _ => {}
+            }
+        }
         for change in effective {
             // Nobody may be listening.
             let _ = self.events.send(Event::Changed { generation, by: owner, change });
@@ -170,7 +184,7 @@ impl State {
                     self.follow_pool(before, *address, &device);
                 }
             }
-            ObjectKey::Server(key) => self.follow_server(before, key),
+            ObjectKey::Server(key) => self.prepare_server(before, key),
             ObjectKey::Service(key) if self.desired.find_service(key).is_err() => self.ledger.forget(key),
             ObjectKey::Neighbour { address, device } => self.follow_neighbour(*address, device),
             ObjectKey::Service(_) | ObjectKey::Route { .. } => {}
@@ -182,20 +196,6 @@ impl State {
             && !before.pool_slots.has_issued(slot)
         {
             self.crew.post_all(|| Mail::AddPorts(slot.index, Box::new(PortPool::new())));
-        }
-    }
-
-    fn follow_server(&mut self, before: &Desired, key: &ServerKey) {
-        let old = before.server(key).map(|entry| entry.slot);
-        let new = self.desired.server(key).map(|entry| entry.slot);
-        if old == new {
-            return;
-        }
-        if let Some(old) = old {
-            self.ledger.retire(key.service, old.index);
-        }
-        if let Some(new) = new {
-            self.ledger.begin(&self.crew, new.index);
         }
     }
 
@@ -275,6 +275,7 @@ impl State {
             warn!("waited in vain for the objects of {owners}");
             let _ = self.events.send(Event::Filled);
         }
+        self.tend_servers();
         if self.reclaimed.elapsed() > RECLAIM {
             self.reclaimed = Instant::now();
             self.reclaim();
@@ -291,16 +292,8 @@ impl State {
         for slot in desired.service_slots.draining().collect::<Vec<_>>() {
             desired.service_slots.release(slot.index);
         }
-        for slot in desired.server_slots.draining().collect::<Vec<_>>() {
-            let connections = |counters: &engine::counters::Counters| {
-                let server = counters.server(slot.index);
-                server.active.get() + server.inactive.get()
-            };
-            if crew.all_zero(connections) {
-                self.ledger.release(crew, slot.index);
-                desired.server_slots.release(slot.index);
-            }
-        }
+        let idle = |slot: &SlotId| crew.all_zero(|counters| counters.server(slot.index).held());
+        let servers: Vec<SlotId> = desired.server_slots.draining().filter(idle).collect();
         for slot in desired.local_slots.draining().collect::<Vec<_>>() {
             if crew.all_zero(|counters| counters.binding(slot.index).get()) {
                 desired.local_slots.release(slot.index);
@@ -312,6 +305,7 @@ impl State {
                 desired.release_pool(slot);
             }
         }
+        servers.into_iter().for_each(|slot| self.release_server(slot));
     }
 
     /// Zeroes the totals of a service, or of all.

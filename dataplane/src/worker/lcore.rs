@@ -152,6 +152,14 @@ impl Turn<'_, '_> {
             }
             Mail::AddPorts(slot, ports) => self.worker.add_ports(slot, ports).map(Returned::Ports),
             Mail::RemovePorts(slot) => self.worker.remove_ports(slot).map(Returned::Ports),
+            Mail::Lease(lease) => {
+                self.worker.take_lease(lease);
+                None
+            }
+            Mail::EndConnections(slot) => {
+                self.worker.end_connections(slot);
+                None
+            }
             Mail::Neighbour(update) => {
                 self.worker.update_neighbour(&self.snapshot, update, &mut self.out);
                 None

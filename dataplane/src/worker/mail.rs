@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use engine::FlowPage;
+use engine::lease::Lease;
 use engine::neighbour::{NeighbourKey, Note, Update};
 use engine::port::PortPool;
 use engine::snapshot::Snapshot;
@@ -21,6 +22,10 @@ pub enum Mail {
     AddPorts(u32, Box<PortPool>),
     /// The slot is no longer in use; its ports come back.
     RemovePorts(u32),
+    /// Go by another lease of a server's limit.
+    Lease(Lease),
+    /// End the connections of a server's slot.
+    EndConnections(u32),
     /// What is known of a neighbour.
     Neighbour(Update),
     /// Send an ARP request.
@@ -34,6 +39,13 @@ pub enum Mail {
     },
     /// Write connections on this page; it comes back.
     List(Box<FlowPage>),
+}
+
+impl Mail {
+    /// Whether it is told again when it gets lost.
+    pub fn is_repeated(&self) -> bool {
+        matches!(self, Mail::Neighbour(_) | Mail::Ask { .. })
+    }
 }
 
 /// What a worker gives back, for control to use or to free.

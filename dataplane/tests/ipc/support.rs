@@ -126,9 +126,17 @@ async fn send_rows(desired: &Desired, query: &Query, rows: mpsc::Sender<Vec<Row>
             active: 0,
             inactive: 0,
             traffic: Traffic::default(),
+            rates: Default::default(),
+            overloaded: false,
         });
         let (service, owners) = (entry.object.clone(), entry.owners);
-        Row::Service(ServiceRow { service, owners, traffic: Traffic::default(), servers: servers.collect() })
+        Row::Service(ServiceRow {
+            service,
+            owners,
+            traffic: Traffic::default(),
+            rates: Default::default(),
+            servers: servers.collect(),
+        })
     });
     let all: Vec<Row> = match query {
         Query::Services { .. } => services.collect(),
@@ -272,7 +280,7 @@ pub(crate) fn hello(version: u16) -> ClientHello {
 
 pub(crate) fn service(port: u16) -> Object {
     let key = ServiceKey { protocol: Protocol::Tcp, vip: "10.0.0.1".parse().unwrap(), port };
-    Object::Service(Service { key, scheduler: Scheduler::Rr })
+    Object::Service(Service::new(key, Scheduler::Rr))
 }
 
 pub(crate) fn add(port: u16) -> Request {

@@ -1,9 +1,9 @@
 //! The tables of `sluice`, byte for byte.
 
-use api::row::{LinkCounters, NeighbourState, PortUse, Traffic};
+use api::row::{LinkCounters, NeighbourState, PortUse, Rates, Traffic};
 use api::{
-    Address, ForwardMode, LocalAddress, MacAddr, Owner, Owners, Protocol, Route, RouteScope, Scheduler, Server,
-    ServerKey, Service, ServiceKey,
+    Address, LocalAddress, MacAddr, Owner, Owners, Protocol, Route, RouteScope, Scheduler, Server, ServerKey, Service,
+    ServiceKey,
 };
 
 use super::*;
@@ -110,26 +110,25 @@ fn links() {
 fn services_and_local_addresses() {
     let traffic = Traffic { connections: 9, in_packets: 90, out_packets: 80, in_bytes: 9000, out_bytes: 8000 };
     let server = ServerRow {
-        server: Server {
-            key: ServerKey { service: key(), address: "192.168.100.2".parse().unwrap(), port: 80 },
-            mode: ForwardMode::FullNat,
-            weight: 10,
-        },
+        server: Server::new(ServerKey { service: key(), address: "192.168.100.2".parse().unwrap(), port: 80 }, 10),
         owners: operator(),
         active: 2,
         inactive: 7,
         traffic,
+        rates: Rates::default(),
+        overloaded: true,
     };
     let service = ServiceRow {
-        service: Service { key: key(), scheduler: Scheduler::Wrr },
+        service: Service::new(key(), Scheduler::Wrr),
         owners: operator(),
         traffic,
+        rates: Rates::default(),
         servers: vec![server],
     };
     let expected = "\
-SERVICE                SCHEDULER  WEIGHT  ACTIVE  INACTIVE  CONNS  IN BYTES  OUT BYTES  OWNERS
-tcp 10.0.0.100:80      wrr             -       2         7      9      9000       8000  operator
-  -> 192.168.100.2:80                 10       2         7      9      9000       8000  operator
+SERVICE                SCHEDULER  WEIGHT  ACTIVE  INACTIVE  CONNS  IN BYTES  OUT BYTES  STATE     OWNERS
+tcp 10.0.0.100:80      wrr             -       2         7      9      9000       8000            operator
+  -> 192.168.100.2:80                 10       2         7      9      9000       8000  overload  operator
 ";
     assert_eq!(table(&Query::Services { service: None }, &[Row::Service(service)]), expected);
     let local =

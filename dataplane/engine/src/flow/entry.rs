@@ -61,7 +61,9 @@ pub struct Flow {
     server_acknowledged: u32,
     /// What the client acknowledged last.
     client_acknowledged: u32,
-    reserved: [u32; 8],
+    /// The service's timeout, in ticks; 0 for those of the states.
+    pub(crate) service_timeout: u32,
+    reserved: [u32; 7],
 }
 
 const _: () = assert!(size_of::<Flow>() == 128);

@@ -56,6 +56,11 @@ impl State {
         State::ALL.get(usize::from(byte)).copied().unwrap_or(State::TcpClose)
     }
 
+    /// Whether a service's own timeout is for connections in this state: established ones, and all of UDP.
+    pub fn has_service_timeout(self) -> bool {
+        matches!(self, State::TcpEstablished | State::UdpNone | State::UdpOneWay | State::UdpNormal)
+    }
+
     /// The name that DPVS prints.
     pub fn name(self) -> &'static str {
         match self {

@@ -244,7 +244,7 @@ mod tests {
     proptest! {
         #[test]
         fn agrees_with_a_map_while_flows_come_and_expire(
-            steps in prop::collection::vec((0u16..40, prop_oneof![0u32..40, 1000u32..5000], 0u8..4), 1..300),
+            steps in prop::collection::vec((0u16..40, prop_oneof![0u32..40, 1000u32..5000], 0u8..5), 1..300),
         ) {
             let mut region = Region::new(24);
             let mut table = FlowTable::new(region.bytes(), 24, [1, 2, 3, 4], Tick(u32::MAX - 100)).unwrap();
@@ -269,6 +269,10 @@ mod tests {
                         table.set_state(number, State::TcpEstablished, timeout);
                         let seen = Tick(deadline.0.wrapping_sub(old));
                         model.insert(n, (seen.plus(timeout), timeout, number));
+                    }
+                    (3, Some((.., number))) => {
+                        table.remove(number);
+                        model.remove(&n);
                     }
                     _ => {
                         // A deadline already past is met at the next tick.

@@ -44,7 +44,9 @@ impl<B: Buffer> Worker<'_, B> {
     fn admit<O>(&mut self, context: &Context<'_, O>, segment: &Segment) -> Result<u32, DropReason> {
         let service = service_for(context.snapshot, segment)?;
         let cursor = self.cursors.get_mut(service.slot as usize).ok_or(DropReason::NoService)?;
-        let server = service.schedule(cursor, &self.counters).copied().ok_or(DropReason::NoServer)?;
+        let (gates, counters) = (&mut self.gates, &self.counters);
+        let picked = service.schedule(cursor, counters, |slot| gates.admits(slot, counters.server(slot)));
+        let server = *picked.ok_or_else(|| service.without_server())?;
         if context.snapshot.routes.lookup(server.address).is_none() {
             return Err(DropReason::NoRoute);
         }
@@ -57,7 +59,7 @@ impl<B: Buffer> Worker<'_, B> {
             server: (server.address, server.port),
         };
         let state = if segment.tcp.is_some() { State::TcpNone } else { State::UdpNone };
-        let timeout = context.snapshot.timeouts.ticks(state);
+        let timeout = context.snapshot.timeouts.of(state, service.connection_timeout);
         let number = match self.flows.insert(&endpoints, state, timeout, context.tick) {
             Ok(number) => number,
             Err(NoRoom::Entries | NoRoom::Buckets) => {
@@ -69,6 +71,7 @@ impl<B: Buffer> Worker<'_, B> {
         };
         let flow = self.flows.flow_mut(number);
         flow.server_slot = server.slot;
+        flow.service_timeout = service.connection_timeout;
         flow.local_slot = local.local_slot;
         flow.binding_slot = local.binding_slot;
         flow.route_generation = context.snapshot.routes.generation;
@@ -82,6 +85,7 @@ impl<B: Buffer> Worker<'_, B> {
         let counters = self.counters.server(server.slot);
         counters.inactive.add(1);
         counters.connections.add(1);
+        self.gates.admitted(server.slot, counters);
         Ok(number)
     }
 
@@ -108,6 +112,14 @@ impl<B: Buffer> Worker<'_, B> {
 fn is_opening(segment: &Segment) -> bool {
     let not_opening = Flags::ACK | Flags::RST | Flags::FIN;
     segment.tcp.is_some_and(|tcp| tcp.flags.contains(Flags::SYN) && !tcp.flags.intersects(not_opening))
+}
+
+impl Service {
+    /// Why no server took a connection.
+    fn without_server(&self) -> DropReason {
+        let willing = self.servers.iter().any(|server| server.weight > 0);
+        if willing { DropReason::Overload } else { DropReason::NoServer }
+    }
 }
 
 /// The service that takes a packet of no connection.

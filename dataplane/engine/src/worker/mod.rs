@@ -5,6 +5,7 @@
 
 mod admit;
 mod datagram;
+mod ending;
 mod forward;
 mod list;
 mod local;
@@ -23,6 +24,7 @@ use crate::drop_reason::{DropReason, Event};
 use crate::flow::{FlowTable, State};
 use crate::id::WorkerId;
 use crate::isn::IsnGenerator;
+use crate::lease::{Gates, Lease};
 use crate::neighbour::{Limits, NeighbourKey, Neighbours, Note, Update};
 use crate::output::Output;
 use crate::parse::{self, Parsed};
@@ -33,6 +35,7 @@ use crate::snapshot::Snapshot;
 use crate::steering::Steering;
 use crate::time::{Tick, Time};
 
+use ending::Ending;
 pub use list::{FlowPage, FlowRow};
 
 /// The most packets a worker takes at once.
@@ -65,6 +68,8 @@ pub struct Worker<'m, B> {
     datagrams: Datagrams<B>,
     pools: Box<[Option<Box<PortPool>>]>,
     cursors: Box<[Cursor]>,
+    gates: Gates,
+    ending: Ending,
     counters: Arc<Counters>,
     isn: IsnGenerator,
     icmp_errors: RateLimit,
@@ -115,6 +120,8 @@ impl<'m, B: Buffer> Worker<'m, B> {
             datagrams: Datagrams::new(secrets.hash_key),
             pools: (0..slots.locals).map(|_| None).collect(),
             cursors: vec![Cursor::default(); slots.services].into(),
+            gates: Gates::new(slots.servers),
+            ending: Ending::new(slots.servers),
             counters,
             isn: IsnGenerator::new(secrets.isn_key),
             icmp_errors: RateLimit::new(refuse::ICMP_ERRORS_PER_SECOND, refuse::ICMP_ERRORS_AT_ONCE),
@@ -214,7 +221,7 @@ impl<'m, B: Buffer> Worker<'m, B> {
         Ok((parsed, hash))
     }
 
-    /// Does what is due: ends expired flows and repeats lost needs, a bounded number a turn. Says whether more is due.
+    /// Does what is due: ends expired flows and those of ended servers, and repeats lost needs, a bounded number a turn. Says whether more is due.
     pub fn tick<O: Output<B>>(&mut self, snapshot: &Snapshot, now: Time, out: &mut O) -> bool {
         let mut context = Context::new(snapshot, now, out);
         let mut budget = EXPIRY_BUDGET;
@@ -225,12 +232,13 @@ impl<'m, B: Buffer> Worker<'m, B> {
             self.give_back(number);
             self.flows.remove_expired(number);
         }
+        let more = self.end_condemned();
         let counters = &self.counters;
         let late = counters.drops(DropReason::FragmentTimeout);
         self.datagrams.sweep(context.tick, SWEEP_BUDGET, |_| late.add(1));
         self.neighbours.remind(context.tick, REMINDER_BUDGET, |note| tell(counters, context.out, note));
         self.publish_gauges();
-        budget == 0
+        budget == 0 || more
     }
 
     /// Takes what the owner of neighbours says, and sends or drops the packets that waited for it.
@@ -268,6 +276,13 @@ impl<'m, B: Buffer> Worker<'m, B> {
         self.pools.get_mut(slot as usize)?.replace(pool)
     }
 
+    /// Goes by another lease of a server's limit.
+    pub fn take_lease(&mut self, lease: Lease) {
+        if let Some(server) = self.counters.server_slot(lease.slot) {
+            self.gates.take(lease, server);
+        }
+    }
+
     /// Takes back the ports of a slot. Only when no connection holds one (see
     /// [`LocalCounters::ports_in_use`](crate::counters::LocalCounters)): a port released later would be lost.
     pub fn remove_ports(&mut self, slot: u32) -> Option<Box<PortPool>> {
@@ -286,7 +301,8 @@ impl<'m, B: Buffer> Worker<'m, B> {
             server.gauge(old.is_active()).subtract(1);
             server.gauge(state.is_active()).add(1);
         }
-        self.flows.set_state(number, state, snapshot.timeouts.ticks(state));
+        let timeout = snapshot.timeouts.of(state, flow.service_timeout);
+        self.flows.set_state(number, state, timeout);
     }
 
     /// Gives back what a flow that ends has held.
@@ -299,7 +315,11 @@ impl<'m, B: Buffer> Worker<'m, B> {
         }
         local.ports_in_use.subtract(1);
         self.counters.binding(flow.binding_slot).subtract(1);
-        self.counters.server(flow.server_slot).gauge(flow.state().is_active()).subtract(1);
+        let server = self.counters.server(flow.server_slot);
+        server.gauge(flow.state().is_active()).subtract(1);
+        if server.held() == 0 {
+            self.ending.done_with(flow.server_slot);
+        }
     }
 
     /// The worker a packet belongs to; what belongs to no flow is taken by whoever receives it.

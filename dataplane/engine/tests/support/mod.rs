@@ -13,6 +13,7 @@ use std::time::Duration;
 use arrayvec::ArrayVec;
 use engine::counters::{Counters, Slots};
 use engine::flow::{Region, region_size};
+use engine::lease::{Lessor, Thresholds};
 use engine::neighbour::{Action, Limits, NeighbourKey, Note, Owner, Timers};
 use engine::port::PortPool;
 use engine::snapshot::{Interface, Local, Route, Routes, Server, Service, ServiceKey, Snapshot};
@@ -84,6 +85,7 @@ pub struct World {
     pub wire: Wire,
     /// What the worker told control about other hosts with addresses of ours.
     pub duplicates: Vec<(NeighbourKey, MacAddr)>,
+    pub lessor: Lessor,
 }
 
 /// Sizes of a world.
@@ -113,6 +115,7 @@ impl World {
             owner: Owner::new(32, Timers::default()),
             wire: Wire::new(size.buffers),
             duplicates: Vec::new(),
+            lessor: Lessor::new(1),
         }
     }
 
@@ -151,6 +154,21 @@ impl World {
         sent.retain(|(_, frame)| frame[12..14] == [8, 0]);
         assert_eq!(sent.len(), 1, "one packet in, one packet out");
         sent.remove(0)
+    }
+
+    /// Limits the connections of a server.
+    pub fn limit(&mut self, slot: u32, thresholds: Thresholds) {
+        self.lessor.begin(slot, thresholds, |_, lease| self.worker.take_lease(lease));
+    }
+
+    /// Lets control look at the limits of all servers, as often as it takes.
+    pub fn look(&mut self) {
+        for _ in 0..2 {
+            let mut leases = Vec::new();
+            let counters = self.worker.counters();
+            self.lessor.look(SLOTS.servers, |_| counters, |_, lease| leases.push(lease));
+            leases.into_iter().for_each(|lease| self.worker.take_lease(lease));
+        }
     }
 
     /// Hands a burst of frames to the worker.

@@ -182,8 +182,8 @@ impl Desired {
             Object::Address(address) => self.edit_address(owner, address, &name),
             Object::Route(route) => self.edit_route(owner, route, &name),
             Object::Neighbour(neighbour) => self.edit_neighbour(owner, neighbour, &name),
-            Object::Service(service) => self.services.edit(&service.key, service.clone(), owner, &name),
-            Object::Server(server) => self.servers.edit(&server.key, server.clone(), owner, &name),
+            Object::Service(service) => self.edit_service(owner, service, &name),
+            Object::Server(server) => self.edit_server(owner, server, &name),
             Object::LocalAddress(local) => self.edit_local(owner, local, &name),
         }
     }

@@ -11,6 +11,7 @@ impl Desired {
     pub(super) fn add_service(&mut self, owner: Owner, service: &Service, name: &ObjectKey) -> Result<(), Refusal> {
         check_host("virtual address", service.key.vip)?;
         check_port(name, service.key.port)?;
+        check_timeout(service)?;
         if self.services.claim(&service.key, service, owner, name)? {
             return Ok(());
         }
@@ -27,6 +28,7 @@ impl Desired {
         check_family("server", server.key.address, server.key.service.vip)?;
         check_host("server", server.key.address)?;
         check_port(name, server.key.port)?;
+        check_thresholds(server)?;
         if self.servers.claim(&server.key, server, owner, name)? {
             return Ok(());
         }
@@ -35,6 +37,16 @@ impl Desired {
         let added = self.next_addition();
         self.servers.insert(server.key, server.clone(), owner, added, slot);
         Ok(())
+    }
+
+    pub(super) fn edit_service(&mut self, owner: Owner, service: &Service, name: &ObjectKey) -> Result<bool, Refusal> {
+        check_timeout(service)?;
+        self.services.edit(&service.key, service.clone(), owner, name)
+    }
+
+    pub(super) fn edit_server(&mut self, owner: Owner, server: &Server, name: &ObjectKey) -> Result<bool, Refusal> {
+        check_thresholds(server)?;
+        self.servers.edit(&server.key, server.clone(), owner, name)
     }
 
     pub(super) fn delete_server(&mut self, owner: Owner, key: &ServerKey, name: &ObjectKey) -> Result<(), Refusal> {
@@ -98,6 +110,28 @@ impl Desired {
             None => Ok(()),
         }
     }
+}
+
+/// The greatest timeout of a service, in seconds: a year, less a second, as of the states.
+const LONGEST_TIMEOUT: u32 = 31_535_999;
+
+fn check_timeout(service: &Service) -> Result<(), Refusal> {
+    match service.connection_timeout {
+        Some(seconds) if !(1..=LONGEST_TIMEOUT).contains(&seconds) => {
+            let key = service.key;
+            Err(invalid(format!("connection timeout {seconds} of service {key} is not 1 to {LONGEST_TIMEOUT} s")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_thresholds(server: &Server) -> Result<(), Refusal> {
+    let Server { upper_threshold: upper, lower_threshold: lower, key, .. } = server;
+    if lower > upper {
+        let message = format!("lower threshold {lower} of server {key} is above its upper one, {upper}; lower it");
+        return Err(invalid(message));
+    }
+    Ok(())
 }
 
 fn check_port(name: &ObjectKey, port: u16) -> Result<(), Refusal> {

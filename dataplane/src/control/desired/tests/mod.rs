@@ -3,8 +3,8 @@ mod objects;
 mod refusals;
 
 use api::{
-    Address, Change, ForwardMode, LocalAddress, MacAddr, Neighbour, Object, Owner, Protocol, Route, RouteScope,
-    Scheduler, Server, ServerKey, Service, ServiceKey,
+    Address, Change, LocalAddress, MacAddr, Neighbour, Object, Owner, Protocol, Route, RouteScope, Scheduler, Server,
+    ServerKey, Service, ServiceKey,
 };
 
 use super::{Desired, Device, Limits};
@@ -71,12 +71,12 @@ fn key(vip: &str) -> ServiceKey {
 }
 
 fn service(vip: &str, scheduler: Scheduler) -> Object {
-    Object::Service(Service { key: key(vip), scheduler })
+    Object::Service(Service::new(key(vip), scheduler))
 }
 
 fn server(vip: &str, address: &str, weight: u16) -> Object {
     let key = ServerKey { service: key(vip), address: address.parse().unwrap(), port: 80 };
-    Object::Server(Server { key, mode: ForwardMode::FullNat, weight })
+    Object::Server(Server::new(key, weight))
 }
 
 fn local(vip: &str, address: &str, device: &str) -> Object {

@@ -186,7 +186,7 @@ fn services_are_listed_tcp_before_udp_by_address_and_port() {
     .map(|(protocol, vip, port)| ServiceKey { protocol, vip: vip.parse().unwrap(), port });
     for i in [2, 0, 3, 1] {
         let key = order[i];
-        add(&mut desired, Owner::Operator, &[Object::Service(Service { key, scheduler: Scheduler::Rr })]);
+        add(&mut desired, Owner::Operator, &[Object::Service(Service::new(key, Scheduler::Rr))]);
     }
     assert_eq!(desired.services().iter().map(|entry| entry.object.key).collect::<Vec<_>>(), order);
 }

@@ -138,7 +138,19 @@ fn addresses_that_cannot_be() {
         neighbour("10.0.0.9", [1, 0, 0, 0, 0, 1]),
         "MAC address 01:00:00:00:00:01 of neighbour 10.0.0.9 is not one station's",
     );
-    let portless = Service { key: tcp("10.0.0.3", 0), scheduler: Scheduler::Rr };
+    let service = Service::new(tcp("10.0.0.3", 80), Scheduler::Rr);
+    for seconds in [0, 31_536_000] {
+        invalid(
+            Object::Service(Service { connection_timeout: Some(seconds), ..service.clone() }),
+            &format!("connection timeout {seconds} of service tcp 10.0.0.3:80 is not 1 to 31535999 s"),
+        );
+    }
+    let Object::Server(one) = server(VIP, "192.168.100.9", 1) else { unreachable!() };
+    invalid(
+        Object::Server(Server { upper_threshold: 3, lower_threshold: 4, ..one }),
+        "lower threshold 4 of server 192.168.100.9:80 of tcp 10.0.0.100:80 is above its upper one, 3; lower it",
+    );
+    let portless = Service::new(tcp("10.0.0.3", 0), Scheduler::Rr);
     invalid(Object::Service(portless), "service tcp 10.0.0.3:0 has port 0; use 1 to 65535");
 }
 
