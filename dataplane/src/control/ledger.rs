@@ -73,7 +73,8 @@ impl Ledger {
 
     /// Takes a sample for the rates, when one is due.
     pub(super) fn sample(&mut self, now: Time, crew: &Crew) {
-        self.samples.tick(now, self.base.keys().copied(), |slot| counted(crew, slot));
+        let slots = self.base.iter().map(|(&slot, &base)| (slot, base));
+        self.samples.tick(now, slots, |slot| counted(crew, slot));
     }
 
     /// The rates of a server.

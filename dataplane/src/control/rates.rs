@@ -22,21 +22,29 @@ pub(super) struct Samples {
 }
 
 impl Samples {
-    /// Takes a sample of `slots` when one is due.
-    pub(super) fn tick(&mut self, now: Time, slots: impl Iterator<Item = u32>, counted: impl Fn(u32) -> Traffic) {
+    /// Takes a sample of `slots` when one is due. Each comes with what it had counted when it came into use, which
+    /// stands for the sample before its first.
+    pub(super) fn tick(
+        &mut self,
+        now: Time,
+        slots: impl Iterator<Item = (u32, Traffic)>,
+        counted: impl Fn(u32) -> Traffic,
+    ) {
         if self.times.back().is_some_and(|&last| last + INTERVAL > now) {
             return;
         }
         push(&mut self.times, now);
         let mut before = std::mem::take(&mut self.slots);
-        for slot in slots {
-            let mut samples = before.remove(&slot).unwrap_or_default();
+        let is_first = self.times.len() == 1;
+        for (slot, began) in slots {
+            let newcomer = || if is_first { VecDeque::new() } else { VecDeque::from([began]) };
+            let mut samples = before.remove(&slot).unwrap_or_else(newcomer);
             push(&mut samples, counted(slot));
             self.slots.insert(slot, samples);
         }
     }
 
-    /// The rates of a slot; what was before its first sample is not known and counts as nothing.
+    /// The rates of a slot; before it came into use there was nothing.
     pub(super) fn rates(&self, slot: u32) -> Rates {
         let Some(samples) = self.slots.get(&slot) else { return Rates::default() };
         Rates { second: self.rate(samples, 1), ten_seconds: self.rate(samples, KEPT - 1) }
@@ -84,9 +92,9 @@ mod tests {
             for _ in 0..seconds {
                 total += per_second;
                 at = at + INTERVAL;
-                samples.tick(at, std::iter::once(3), |_| counted(total));
+                samples.tick(at, std::iter::once((3, counted(0))), |_| counted(total));
                 // Between two samples nothing is sampled.
-                samples.tick(at + INTERVAL / 2, std::iter::once(3), |_| unreachable!());
+                samples.tick(at + INTERVAL / 2, std::iter::once((3, counted(0))), |_| unreachable!());
             }
         };
         run(&mut samples, 1, 1);
@@ -102,10 +110,18 @@ mod tests {
     }
 
     #[test]
+    fn a_newcomer_is_measured_from_its_beginning() {
+        let mut samples = Samples::default();
+        samples.tick(Time(0), std::iter::empty(), |_| unreachable!());
+        samples.tick(Time(0) + INTERVAL, std::iter::once((5, counted(7000))), |_| counted(7500));
+        assert_eq!(samples.rates(5).second, counted(500));
+    }
+
+    #[test]
     fn a_late_sample_is_no_fast_one() {
         let mut samples = Samples::default();
-        samples.tick(Time(0), std::iter::once(0), |_| counted(0));
-        samples.tick(Time(0) + INTERVAL * 4, std::iter::once(0), |_| counted(400));
+        samples.tick(Time(0), std::iter::once((0, counted(0))), |_| counted(0));
+        samples.tick(Time(0) + INTERVAL * 4, std::iter::once((0, counted(0))), |_| counted(400));
         assert_eq!(samples.rates(0).second, counted(100));
     }
 }
