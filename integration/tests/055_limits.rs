@@ -78,6 +78,36 @@ fn three_connections_and_no_more_until_below_two() {
 }
 
 #[test]
+fn connections_end_with_a_quiescent_server_and_at_a_deadline() {
+    let scene = limited(Settings::default());
+    let cli = scene.dataplane.cli();
+    let _held = connect(&scene, WITHIN).expect("the first");
+
+    // A drain that is taken back ends nothing; one whose time comes does.
+    let drain = |deadline| cli.run(&format!("sluice server drain tcp {SERVICE} {LIMITED} --deadline {deadline}"));
+    drain(600).unwrap();
+    assert!(connect(&scene, BRIEFLY).is_none(), "a draining server takes none");
+    cli.run(&format!("sluice server resume tcp {SERVICE} {LIMITED}")).unwrap();
+    let _another = connect(&scene, WITHIN).expect("the second");
+    until_held(&scene, 2);
+    drain(1).unwrap();
+    until_held(&scene, 0);
+    cli.run(&format!("sluice server resume tcp {SERVICE} {LIMITED}")).unwrap();
+
+    // Weight 0 alone ends nothing, until the service says that it does.
+    let _third = connect(&scene, WITHIN).expect("the third");
+    cli.run(&format!("sluice server edit tcp {SERVICE} {LIMITED} --weight 0")).unwrap();
+    assert!(connect(&scene, BRIEFLY).is_none(), "a quiescent server takes none");
+    until_held(&scene, 1);
+    cli.run(&format!("ipvsadm -E -t {SERVICE} --expire-quiescent")).unwrap();
+    until_held(&scene, 0);
+    cli.run(&format!("sluice server edit tcp {SERVICE} {LIMITED} --weight 1")).unwrap();
+    let _fourth = connect(&scene, WITHIN).expect("the fourth");
+    cli.run(&format!("ipvsadm -d -t {SERVICE} -r {LIMITED}")).unwrap();
+    settle(cli, WITHIN).unwrap();
+}
+
+#[test]
 fn four_workers_keep_a_limit_of_three() {
     let scene = limited(Settings { workers: 4, ..Settings::default() });
     // A worker without a lease refuses the first SYN; the next finds the lease there.
