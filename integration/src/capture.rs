@@ -12,10 +12,11 @@ use crate::process::Process;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What tshark calls wrong: a bad checksum at any layer, or bytes that are not what they claim to be.
-const FAULTS: &str = "_ws.malformed || _ws.expert.group == \"Malformed\" || _ws.expert.group == \"Checksum\" || \
+/// What tshark calls wrong: a bad checksum at any layer, or bytes that are not what they claim to be. Linux writes a TCP
+/// checksum of 0 as ffff where it finishes checksums for the device, as it has to for UDP: once in 65536 segments.
+const FAULTS: &str = "!tcp.checksum.ffff && (_ws.malformed || _ws.expert.group == \"Malformed\" || _ws.expert.group == \"Checksum\" || \
                       ip.checksum.status == 0 || tcp.checksum.status == 0 || udp.checksum.status == 0 || \
-                      icmp.checksum.status == 0";
+                      icmp.checksum.status == 0)";
 
 /// A capture that is running.
 #[derive(Debug)]
