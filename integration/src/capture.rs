@@ -1,7 +1,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
@@ -9,8 +9,12 @@ use crate::command::run;
 use crate::error::{Attempt, LabError};
 use crate::netns::Namespace;
 use crate::process::Process;
+use crate::wait;
 
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A capture that has not grown for so long has everything.
+const QUIET: Duration = Duration::from_millis(300);
 
 /// What tshark calls wrong: a bad checksum at any layer, or bytes that are not what they claim to be. Linux writes a TCP
 /// checksum of 0 as ffff where it finishes checksums for the device, as it has to for UDP: once in 65536 segments.
@@ -52,6 +56,7 @@ impl Capture {
     /// # Errors
     /// When tcpdump lost packets, or ends in another way than asked for.
     pub fn stop(mut self) -> Result<Packets, LabError> {
+        self.catch_up()?;
         self.process.signal(Signal::SIGINT)?;
         self.process.wait(PATIENCE)?;
         let log = self.process.log();
@@ -59,6 +64,21 @@ impl Capture {
             return Ok(Packets { file: self.file });
         }
         Err(LabError::Unexpected(format!("tcpdump lost packets or failed: {}", log.trim_end())))
+    }
+}
+
+impl Capture {
+    /// Waits until tcpdump has written what it saw: told to end, it leaves the rest, and it may be behind.
+    fn catch_up(&self) -> Result<(), LabError> {
+        let mut written = 0;
+        let mut quiet_since = Instant::now();
+        wait::until("tcpdump to catch up", PATIENCE, || {
+            let length = fs::metadata(&self.file).attempt(|| format!("look at {}", self.file.display()))?.len();
+            if length != written {
+                (written, quiet_since) = (length, Instant::now());
+            }
+            Ok((quiet_since.elapsed() >= QUIET).then_some(()))
+        })
     }
 }
 

@@ -16,11 +16,12 @@ fn datagrams_of_every_size_come_back() {
     let near = Capture::start(&lab.client, HOST_DEVICE, "client", lab.directory()).unwrap();
     let far = Capture::start(&lab.lan, BRIDGE_UPLINK, "lan", lab.directory()).unwrap();
     udp::echo_sizes(&lab.client, target, 1..=udp::MAX_PAYLOAD).unwrap();
+    let connections = scene.dataplane.cli().run("ipvsadm -lnc").unwrap();
+    assert!(connections.contains("UDP_NORM"), "{connections}");
+    // At rest, the captures have everything too.
+    settle(scene.dataplane.cli(), Duration::from_secs(20)).unwrap();
     for packets in [near.stop().unwrap(), far.stop().unwrap()] {
         assert_eq!(packets.faults().unwrap(), Vec::<String>::new());
         assert_eq!(packets.count("udp.port == 7").unwrap(), 2 * udp::MAX_PAYLOAD);
     }
-    let connections = scene.dataplane.cli().run("ipvsadm -lnc").unwrap();
-    assert!(connections.contains("UDP_NORM"), "{connections}");
-    settle(scene.dataplane.cli(), Duration::from_secs(20)).unwrap();
 }
