@@ -5,11 +5,13 @@
 pub mod config;
 pub mod host;
 pub mod ipc;
+pub mod link;
 pub mod object;
 pub mod owner;
 pub mod row;
 pub mod stats;
 
+pub use link::LinkSettings;
 pub use macaddr::MacAddr6 as MacAddr;
 pub use object::{
     Address, Change, ForwardMode, LocalAddress, Neighbour, Object, ObjectKey, ObjectKind, Protocol, Route, RouteScope,

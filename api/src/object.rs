@@ -183,6 +183,8 @@ pub struct Address {
 pub enum RouteScope {
     /// This host: packets to it are for the dataplane itself.
     Host,
+    /// The kernel of this host: packets to it go up by the device's twin.
+    KniHost,
     /// On the link: the destination is its own next hop.
     Link,
     /// Beyond a gateway.
@@ -193,6 +195,7 @@ impl fmt::Display for RouteScope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             RouteScope::Host => "host",
+            RouteScope::KniHost => "kni_host",
             RouteScope::Link => "link",
             RouteScope::Global => "global",
         })

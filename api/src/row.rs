@@ -182,6 +182,10 @@ pub struct LinkRow {
     pub promiscuous: bool,
     /// Every multicast frame is received.
     pub all_multicast: bool,
+    /// The twin in the kernel gets a copy of every frame in both directions.
+    pub forward2kni: bool,
+    /// The twin in the kernel, where there is one.
+    pub twin: Option<String>,
     /// The MAC address.
     pub mac: MacAddr,
     /// The offloads in use, by DPVS's names (`OF_RX_IP_CSUM` and the like).

@@ -22,8 +22,14 @@ pub struct Books {
     pub redirected_in: u64,
     /// Handed over to the workers that own their flows.
     pub redirected_out: u64,
+    /// Sent by the kernel, by the twins of ports.
+    pub from_kernel: u64,
+    /// Copies made of packets for the kernel to have too.
+    pub copied: u64,
     /// Accepted for sending by ports.
     pub transmitted: u64,
+    /// Handed to the kernel, copies included.
+    pub to_kernel: u64,
     /// Packets whose purpose ended here (ARP replies and the like).
     pub consumed: u64,
     /// Dropped, by reason; only reasons that occurred.
@@ -40,8 +46,10 @@ impl Books {
 
     /// What came in less what went out; zero at quiescence.
     pub fn balance(&self) -> i128 {
-        let credit = i128::from(self.received) + i128::from(self.originated) + i128::from(self.redirected_in);
-        let debit = i128::from(self.transmitted) + i128::from(self.consumed) + i128::from(self.redirected_out);
+        let credit = [self.received, self.from_kernel, self.originated, self.copied, self.redirected_in];
+        let debit = [self.transmitted, self.to_kernel, self.consumed, self.redirected_out];
+        let sum = |counts: &[u64]| counts.iter().copied().map(i128::from).sum::<i128>();
+        let (credit, debit) = (sum(&credit), sum(&debit));
         credit - debit - i128::from(self.dropped()) - i128::from(self.held)
     }
 
@@ -51,7 +59,10 @@ impl Books {
         self.originated += other.originated;
         self.redirected_in += other.redirected_in;
         self.redirected_out += other.redirected_out;
+        self.from_kernel += other.from_kernel;
+        self.copied += other.copied;
         self.transmitted += other.transmitted;
+        self.to_kernel += other.to_kernel;
         self.consumed += other.consumed;
         self.held += other.held;
         for drop in &other.drops {
@@ -115,6 +126,8 @@ pub struct Stats {
     pub pools: Vec<PoolStats>,
     /// What the devices themselves missed for want of room in their queues, over all devices.
     pub missed_by_devices: u64,
+    /// Of what was handed to the kernel, frames that it refused because the twin is down.
+    pub refused_by_kernel: u64,
     /// The configuration generation in force.
     pub generation: u64,
     /// Whether everybody this run waits for has said that its objects are there.
@@ -133,6 +146,10 @@ mod tests {
         assert_eq!(sum.balance(), 0);
         sum.add(&Books {
             originated: 3,
+            from_kernel: 5,
+            copied: 2,
+            transmitted: 3,
+            to_kernel: 4,
             consumed: 1,
             drops: vec![drop("no_route", 1), drop("bad", 1)],
             ..Books::default()

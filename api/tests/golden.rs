@@ -19,8 +19,8 @@ use sluice_api::row::{
 };
 use sluice_api::stats::{Books, Counter, PoolStats, Stats, WorkerStats};
 use sluice_api::{
-    Address, Change, LocalAddress, MacAddr, Neighbour, Object, ObjectKey, ObjectKind, Owner, Owners, Protocol, Route,
-    RouteScope, Scheduler, Server, ServerKey, Service, ServiceKey,
+    Address, Change, LinkSettings, LocalAddress, MacAddr, Neighbour, Object, ObjectKey, ObjectKind, Owner, Owners,
+    Protocol, Route, RouteScope, Scheduler, Server, ServerKey, Service, ServiceKey,
 };
 
 const GOLDEN: &str = include_str!("golden.txt");
@@ -84,6 +84,7 @@ fn every_message_keeps_its_bytes() {
     for (detail, request) in [
         ("nothing", Request::Apply(Vec::new())),
         ("all", Request::Zero(None)),
+        ("all settings", Request::SetLink { device: "dpdk0".into(), settings: all_settings() }),
         ("one", Request::Zero(Some(service_key(Protocol::Udp)))),
         ("events", Request::Subscribe),
         ("this run", Request::Filled(BootId(7))),
@@ -311,6 +312,10 @@ fn connection(client: IpAddr) -> ConnectionRow {
     }
 }
 
+fn all_settings() -> LinkSettings {
+    LinkSettings { up: Some(true), promiscuous: Some(false), all_multicast: None, forward2kni: Some(true) }
+}
+
 fn link() -> LinkRow {
     LinkRow {
         index: 1,
@@ -326,6 +331,8 @@ fn link() -> LinkRow {
         autonegotiated: false,
         promiscuous: true,
         all_multicast: false,
+        forward2kni: true,
+        twin: Some("dpdk0.kni".into()),
         mac: mac(),
         offloads: vec!["OF_RX_IP_CSUM".into()],
         counters: LinkCounters {
@@ -350,7 +357,10 @@ fn stats() -> Stats {
         originated: 2,
         redirected_in: 4,
         redirected_out: 4,
+        from_kernel: 9,
+        copied: 10,
         transmitted: 990,
+        to_kernel: 19,
         consumed: 1,
         drops: vec![counter("no_route", 8)],
         held: 3,
@@ -369,6 +379,7 @@ fn stats() -> Stats {
         workers: vec![worker],
         pools: vec![PoolStats { name: "mbufs".into(), size: 8191, available: 7000, in_rings: 1188, held: 3 }],
         missed_by_devices: 7,
+        refused_by_kernel: 9,
         generation: 8,
         filled: true,
     }
@@ -386,6 +397,7 @@ fn request_name(request: &Request) -> &'static str {
         Request::Apply(_) => "apply",
         Request::List(_) => "list",
         Request::Zero(_) => "zero",
+        Request::SetLink { .. } => "set link",
         Request::Subscribe => "subscribe",
         Request::Filled(_) => "filled",
     }

@@ -109,9 +109,23 @@ pub(crate) fn route_scope(text: &str) -> Result<RouteScope, String> {
         "host" => Ok(RouteScope::Host),
         "link" => Ok(RouteScope::Link),
         "global" => Ok(RouteScope::Global),
-        "kni_host" => Err("scope kni_host comes later".into()),
-        _ => Err(format!("'{text}' is not a scope; there are host, link and global")),
+        "kni_host" => Ok(RouteScope::KniHost),
+        _ => Err(format!("'{text}' is not a scope; there are host, kni_host, link and global")),
     }
+}
+
+/// One of two words: whether it is the first.
+pub(crate) fn either(text: &str, yes: &str, no: &str) -> Result<bool, String> {
+    match text {
+        _ if text == yes => Ok(true),
+        _ if text == no => Ok(false),
+        _ => Err(format!("'{text}' is neither {yes} nor {no}")),
+    }
+}
+
+/// `on` or `off`.
+pub(crate) fn switch(text: &str) -> Result<bool, String> {
+    either(text, "on", "off")
 }
 
 /// A link-layer address.

@@ -3,6 +3,8 @@
 pub mod bus;
 pub mod control;
 pub mod ipc;
+pub mod kni;
+mod netdev;
 pub mod ports;
 pub mod start;
 pub mod worker;

@@ -12,6 +12,7 @@ use ractor::Actor;
 use sluice_dataplane::bus;
 use sluice_dataplane::control::{Control, State, StateFile, keep};
 use sluice_dataplane::ipc::{Access, Identity, Listener, serve};
+use sluice_dataplane::kni::Twins;
 use sluice_dataplane::ports::Ports;
 use sluice_dataplane::start;
 use tokio::signal::unix::{SignalKind, signal};
@@ -63,9 +64,10 @@ fn run(arguments: &Arguments) -> Result<()> {
         // First of all, so that a second start touches nothing of the first.
         let listener = Listener::bind(&config.ipc.socket(&arguments.instance), &arguments.instance)?;
         let access = Access::resolve(&config.ipc);
+        let twins = Twins::open(&config.dataplane)?;
         let eal = start::start_eal(&config.dataplane, &arguments.instance, &arguments.eal)?;
         let steering = start::steering(&config.dataplane)?;
-        let ports = Ports::start(&eal, &config.dataplane, &steering)?;
+        let ports = Ports::start(&eal, &config.dataplane, &steering, twins)?;
         let (mut state, workers) = start::start_workers(&eal, &config.dataplane, ports, &steering)?;
         let file = StateFile::beside(listener.path(), &arguments.instance);
         let outcome = match start::configure(&mut state, &config, &path, &file).await {

@@ -20,6 +20,7 @@ use tracing::{info, warn};
 
 use crate::control::desired::{self, Desired};
 use crate::control::{Compiler, Crew, Member, State, StateFile};
+use crate::kni::{KniThread, WorkerEnd, WorkerLink};
 use crate::ports::{Ports, device_name};
 use crate::worker::{FramePool, Handover, Lcore, Queues, Stop, handovers, rings};
 
@@ -31,6 +32,7 @@ pub struct Workers {
     stop: Stop,
     threads: Vec<Thread>,
     handles: Vec<LcoreHandle>,
+    kni: Option<KniThread>,
 }
 
 impl Workers {
@@ -39,6 +41,9 @@ impl Workers {
         self.stop.store(true, Ordering::Relaxed);
         self.threads.iter().for_each(Thread::unpark);
         self.handles.into_iter().for_each(LcoreHandle::join);
+        if let Some(kni) = self.kni {
+            kni.stop();
+        }
     }
 }
 
@@ -102,14 +107,21 @@ pub fn start_workers(
     let compiler = Compiler::new(secrets.hash_key, ports.interfaces(), &config.timeouts, settings);
     let lcores: Vec<EalLcore> = eal.lcores().into_iter().filter(|lcore| lcore.id != CONTROL_LCORE).collect();
     let queues = ports.queues(config.worker_cpus.len());
-    let mut workers = Workers { stop, threads: Vec::new(), handles: Vec::new() };
+    let mut workers = Workers { stop, threads: Vec::new(), handles: Vec::new(), kni: None };
+    let mut links = Vec::new();
     let mut members = Vec::new();
     let handovers = handovers(config.worker_cpus.len());
     for (number, ((lcore, queues), handover)) in (0..).zip(lcores.into_iter().zip(queues).zip(handovers)) {
         let pool = FramePool(ports.pool().clone());
         let place = (WorkerId(number), Arc::clone(steering));
         let setting = Setting { eal, config, secrets, pool, compiler: &compiler };
-        members.push(setting.launch(place, lcore, (queues, handover), &mut workers)?);
+        let (link, kernel) = if ports.twins().is_empty() { None } else { Some(WorkerLink::new()) }.unzip();
+        members.push(setting.launch(place, lcore, (queues, handover, kernel), &mut workers)?);
+        links.extend(link);
+    }
+    if !links.is_empty() {
+        let links = links.into_iter().zip(workers.threads.iter().cloned()).collect();
+        workers.kni = Some(KniThread::start(ports.twins(), links)?);
     }
     let devices = config.ports.iter().map(|port| desired::Device { name: port.name.clone(), mtu: port.mtu }).collect();
     let desired = Desired::new(devices, desired::Limits::from(config));
@@ -131,7 +143,7 @@ impl Setting<'_> {
         self,
         place: (WorkerId, Arc<Steering>),
         lcore: EalLcore,
-        (queues, handover): (Queues, Handover),
+        (queues, handover, kernel): (Queues, Handover, Option<WorkerEnd>),
         workers: &mut Workers,
     ) -> Result<Member> {
         let id = place.0;
@@ -158,7 +170,7 @@ impl Setting<'_> {
             // Without the message the start is given up.
             let Some(worker) = worker else { return };
             let _ = introduce.send(std::thread::current());
-            Lcore { worker, snapshot, pool, queues, handover, rings, poll, stop }.run();
+            Lcore { worker, snapshot, pool, queues, handover, rings, kernel, poll, stop }.run();
         })?;
         workers.handles.push(handle);
         let thread = introduced.recv().context("the memory reserved for connections does not fit them")?;

@@ -77,7 +77,15 @@ mod tests {
             events: Vec::new(),
         };
         let pool = PoolStats { name: "pool".into(), size: 8, available: 6, in_rings: 2, held: 0 };
-        Stats { books, workers: vec![worker], pools: vec![pool], missed_by_devices: 0, generation: 1, filled: true }
+        Stats {
+            books,
+            workers: vec![worker],
+            pools: vec![pool],
+            missed_by_devices: 0,
+            refused_by_kernel: 0,
+            generation: 1,
+            filled: true,
+        }
     }
 
     #[test]

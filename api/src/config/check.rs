@@ -47,6 +47,7 @@ impl Checker<'_> {
             memory_mib: section.memory,
             hugepages: section.hugepages,
             poll: section.poll,
+            kni: section.kni,
             mbufs: section.mbufs,
             connections: section.connections,
             services: section.services,

@@ -28,6 +28,7 @@ pub(super) struct DataplaneSection {
     pub(super) memory: u32,
     pub(super) hugepages: Hugepages,
     pub(super) poll: Poll,
+    pub(super) kni: bool,
     #[serde(deserialize_with = "count::<_, 1_024, 16_777_215>")]
     pub(super) mbufs: u32,
     #[serde(deserialize_with = "count::<_, 1_024, 268_435_456>")]
@@ -55,6 +56,7 @@ impl Default for DataplaneSection {
             memory: 512,
             hugepages: Hugepages::default(),
             poll: Poll::default(),
+            kni: true,
             mbufs: 65_535,
             connections: 1 << 20,
             services: 16_384,

@@ -50,6 +50,8 @@ pub struct Dataplane {
     pub hugepages: Hugepages,
     /// What workers do when there is nothing to do.
     pub poll: Poll,
+    /// Whether each port has a twin in the kernel, `<port>.kni`, which gets what the dataplane does not handle.
+    pub kni: bool,
     /// Packet buffers.
     pub mbufs: u32,
     /// Connections, over all workers.

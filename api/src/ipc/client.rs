@@ -13,6 +13,7 @@ use tokio_util::codec::{FramedRead, FramedWrite, LengthDelimitedCodec};
 
 use super::frame::{self, FrameError, MAX_REPLY, MAX_REQUEST};
 use super::message::{Answer, Call, ClientHello, Event, Refusal, Reply, Request, ServerHello, VERSION};
+use crate::link::LinkSettings;
 use crate::object::Change;
 use crate::row::{Query, Row};
 
@@ -112,6 +113,15 @@ impl Client {
     pub async fn filled(&mut self) -> Result<(), ClientError> {
         let boot_id = self.hello.boot_id;
         self.finish(Request::Filled(boot_id), |_| Err(ClientError::Unexpected("rows for a fact"))).await.map(drop)
+    }
+
+    /// Changes settings of a device.
+    ///
+    /// # Errors
+    /// As [`Client::apply`].
+    pub async fn set_link(&mut self, device: String, settings: LinkSettings) -> Result<(), ClientError> {
+        let request = Request::SetLink { device, settings };
+        self.finish(request, |_| Err(ClientError::Unexpected("rows for a setting"))).await.map(drop)
     }
 
     /// Lists, handing each batch of rows to `each` as it comes.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::link::LinkSettings;
 use crate::object::{Change, ServiceKey};
 use crate::owner::Owner;
 use crate::row::{Query, Row};
@@ -80,6 +81,13 @@ pub enum Request {
     List(Query),
     /// Zero the totals of a service, or of all.
     Zero(Option<ServiceKey>),
+    /// Change settings of a device; done when every worker knows.
+    SetLink {
+        /// The device.
+        device: String,
+        /// The settings.
+        settings: LinkSettings,
+    },
     /// Send events from now on. The call ends when the connection does.
     Subscribe,
     /// Everything the caller, a daemon, wants in this run of the dataplane is there. Refused for another run: what was

@@ -1,16 +1,18 @@
 //! `dpip link`.
 
+use api::LinkSettings;
 use api::row::{LinkCounters, LinkRow};
 
 use super::words::{self, Words};
 use super::{Task, Verb};
 use crate::failure::Failure;
+use crate::value;
 
 /// Reads what follows the verb.
 pub(super) fn task(verb: Verb, words: &mut Words<'_>) -> Result<Task, Failure> {
     match verb {
         Verb::Show => {}
-        Verb::Set => return Err(Failure::later("link set")),
+        Verb::Set => return set(words),
         Verb::Add | Verb::Delete => return Err(Failure::later("bonding (link add and del)")),
         Verb::Flush => return Err(Failure::usage("unknown command 'link flush'; see dpip -h")),
     }
@@ -29,6 +31,30 @@ pub(super) fn task(verb: Verb, words: &mut Words<'_>) -> Result<Task, Failure> {
     Ok(Task::ShowLinks { device })
 }
 
+/// Reads `DEVICE ITEM VALUE`, or several items with their values.
+fn set(words: &mut Words<'_>) -> Result<Task, Failure> {
+    let mut device = words.expect("device")?;
+    if device == "dev" {
+        device = words.expect("device")?;
+    }
+    let mut settings = LinkSettings::default();
+    while let Some(word) = words.next() {
+        match word {
+            "link" => words.set(&mut settings.up, word, |value| value::either(value, "up", "down"))?,
+            "promisc" => words.set(&mut settings.promiscuous, word, value::switch)?,
+            "allmulticast" => words.set(&mut settings.all_multicast, word, value::switch)?,
+            "forward2kni" => words.set(&mut settings.forward2kni, word, value::switch)?,
+            "tc-egress" | "tc-ingress" | "lldp" | "addr" => return Err(Failure::later(&format!("link set {word}"))),
+            bond if bond.starts_with("bond-") => return Err(Failure::later("bonding (link set bond-…)")),
+            other => return Err(words::unknown(other)),
+        }
+    }
+    if settings == LinkSettings::default() {
+        return Err(Failure::usage("nothing to set; say promisc, allmulticast, forward2kni or link"));
+    }
+    Ok(Task::SetLink { device: device.to_owned(), settings })
+}
+
 /// The three lines of a device.
 pub(super) fn text(row: &LinkRow) -> String {
     let mut status = vec![
@@ -43,6 +69,10 @@ pub(super) fn text(row: &LinkRow) -> String {
     }
     if row.all_multicast {
         status.push("allmulticast".to_owned());
+    }
+    if row.forward2kni {
+        // Spelled as DPVS does.
+        status.push("foward2kni".to_owned());
     }
     format!(
         "{}: {}: socket {} mtu {} rx-queue {} tx-queue {}\n    {}\n    addr {} {}",

@@ -11,9 +11,9 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::time::Duration;
 
-use api::Change;
 use api::ipc::Client;
 use api::row::{LinkRow, Query, Row};
+use api::{Change, LinkSettings};
 
 use crate::connect::{self, Target};
 use crate::failure::Failure;
@@ -52,6 +52,7 @@ enum Task {
     ShowRoutes { device: Option<String> },
     ShowNeighbours { device: Option<String> },
     ShowLinks { device: Option<String> },
+    SetLink { device: String, settings: LinkSettings },
 }
 
 /// Runs `dpip` with `args`.
@@ -119,6 +120,7 @@ async fn perform<W: Write>(
 ) -> Result<(), Failure> {
     match task {
         Task::Help => {}
+        Task::SetLink { device, settings } => client.set_link(device, settings).await?,
         Task::Apply(change) => drop(client.apply(vec![change]).await?),
         Task::ShowAddresses { device } => {
             let pick = |row| if let Row::Address(row) = row { Some(row) } else { None };

@@ -116,6 +116,8 @@ fn link() -> LinkRow {
         autonegotiated: true,
         promiscuous: true,
         all_multicast: false,
+        forward2kni: false,
+        twin: None,
         mac: MacAddr::from([0xa0, 0x36, 0x9f, 0x74, 0xec, 0xf0]),
         offloads: ["OF_RX_IP_CSUM", "OF_TX_IP_CSUM"].map(str::to_owned).into(),
         counters: LinkCounters {

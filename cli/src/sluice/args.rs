@@ -207,6 +207,24 @@ pub(super) enum Neigh {
 pub(super) enum Link {
     /// List devices and their counters
     Show(OnDevice),
+    /// Change settings of a device until the dataplane restarts
+    #[command(after_help = "Example:\n  sluice link set --dev dpdk0 --forward2kni on")]
+    Set {
+        #[command(flatten)]
+        on: Device,
+        /// Receive every frame, whatever its destination: on or off
+        #[arg(long, value_parser = value::switch)]
+        promisc: Option<bool>,
+        /// Receive every multicast frame: on or off
+        #[arg(long, value_parser = value::switch)]
+        allmulticast: Option<bool>,
+        /// Copy every frame to the twin in the kernel, DEVICE.kni: on or off
+        #[arg(long, value_parser = value::switch)]
+        forward2kni: Option<bool>,
+        /// Bring the link up or down: on or off
+        #[arg(long, value_parser = value::switch)]
+        up: Option<bool>,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -75,8 +75,15 @@ mod tests {
     fn stats_say_whether_they_balance() {
         let books = Books { received: 5, transmitted: 3, ..Books::default() };
         let pool = PoolStats { name: "p".into(), size: 9, available: 4, in_rings: 2, held: 1 };
-        let stats =
-            Stats { books, workers: Vec::new(), pools: vec![pool], missed_by_devices: 0, generation: 7, filled: true };
+        let stats = Stats {
+            books,
+            workers: Vec::new(),
+            pools: vec![pool],
+            missed_by_devices: 0,
+            refused_by_kernel: 0,
+            generation: 7,
+            filled: true,
+        };
         let value: Value = serde_json::from_str(&row(&Row::Stats(Box::new(stats))).unwrap()).unwrap();
         assert_eq!((&value["balance"], &value["missing_buffers"]), (&json!(2), &json!(2)));
         assert_eq!((&value["generation"], &value["books"]["received"]), (&json!(7), &json!(5)));

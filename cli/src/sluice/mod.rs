@@ -63,6 +63,7 @@ async fn perform<W: Write>(mut client: Client, task: Task, json: bool, out: &mut
         Task::EditServer(key, edit) => in_force(edit.apply(&mut client, key).await?, json, out)?,
         Task::Zero(service) => client.zero(service).await?,
         Task::Watch => watch::print(client, json, out).await?,
+        Task::SetLink { device, settings } => client.set_link(device, settings).await?,
         Task::Show(query) if json => {
             let mut before = "[";
             connect::stream(&mut client, query, Some, |row| {

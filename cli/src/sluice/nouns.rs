@@ -3,8 +3,8 @@
 use api::object::ObjectKind;
 use api::row::Query;
 use api::{
-    Address, Change, LocalAddress, Neighbour, Object, ObjectKey, Route, Scheduler, Server, ServerKey, Service,
-    ServiceKey,
+    Address, Change, LinkSettings, LocalAddress, Neighbour, Object, ObjectKey, Route, Scheduler, Server, ServerKey,
+    Service, ServiceKey,
 };
 
 use super::args::{self, Noun};
@@ -17,6 +17,7 @@ pub(super) enum Task {
     EditService(ServiceKey, ServiceEdit),
     EditServer(ServerKey, ServerEdit),
     Zero(Option<ServiceKey>),
+    SetLink { device: String, settings: LinkSettings },
     Show(Query),
     Watch,
 }
@@ -27,7 +28,7 @@ pub(super) fn task(noun: Noun) -> Task {
         Noun::Addr(verb) => addr(verb),
         Noun::Route(verb) => route(verb),
         Noun::Neigh(verb) => neigh(verb),
-        Noun::Link(args::Link::Show(on)) => Task::Show(Query::Links { device: on.dev }),
+        Noun::Link(verb) => link(verb),
         Noun::Service(verb) => service(verb),
         Noun::Server(verb) => server(verb),
         Noun::Laddr(verb) => laddr(verb),
@@ -85,6 +86,16 @@ fn neigh(verb: args::Neigh) -> Task {
         Neigh::Del { address, on } => apply(Change::Delete(ObjectKey::Neighbour { address, device: on.dev })),
         Neigh::Show(on) => Task::Show(Query::Neighbours { device: on.dev }),
         Neigh::Flush(on) => flush(ObjectKind::Neighbour, on),
+    }
+}
+
+fn link(verb: args::Link) -> Task {
+    match verb {
+        args::Link::Show(on) => Task::Show(Query::Links { device: on.dev }),
+        args::Link::Set { on, promisc, allmulticast, forward2kni, up } => {
+            let settings = LinkSettings { up, promiscuous: promisc, all_multicast: allmulticast, forward2kni };
+            Task::SetLink { device: on.dev, settings }
+        }
     }
 }
 

@@ -12,8 +12,9 @@ pub(super) fn text(stats: &Stats) -> String {
     }
     parts.push(pools(&stats.pools));
     parts.push(format!(
-        "missed by devices: {}\nconfiguration generation: {}\nfilled: {}",
+        "missed by devices: {}\nrefused by the kernel: {}\nconfiguration generation: {}\nfilled: {}",
         stats.missed_by_devices,
+        stats.refused_by_kernel,
         stats.generation,
         if stats.filled { "yes" } else { "no, a daemon has yet to make its objects" }
     ));
@@ -34,7 +35,10 @@ fn books(stats: &Stats) -> String {
         line("+ originated", &|books| books.originated.to_string()),
         line("+ redirected in", &|books| books.redirected_in.to_string()),
         line("- redirected out", &|books| books.redirected_out.to_string()),
+        line("+ from kernel", &|books| books.from_kernel.to_string()),
+        line("+ copied", &|books| books.copied.to_string()),
         line("- transmitted", &|books| books.transmitted.to_string()),
+        line("- to kernel", &|books| books.to_kernel.to_string()),
         line("- consumed", &|books| books.consumed.to_string()),
         line("- dropped", &|books| books.dropped().to_string()),
     ];
@@ -114,8 +118,9 @@ mod tests {
 
     fn stats() -> Stats {
         let drop = |name: &str, value| Counter { name: name.into(), value };
-        let first = Books { received: 1005, originated: 2, redirected_out: 5, transmitted: 990, ..Books::default() };
-        let first = Books { consumed: 1, held: 3, drops: vec![drop("no_route", 8)], ..first };
+        let first = Books { received: 1005, originated: 2, redirected_out: 5, transmitted: 1010, ..Books::default() };
+        let first = Books { from_kernel: 20, copied: 5, to_kernel: 5, consumed: 1, held: 3, ..first };
+        let first = Books { drops: vec![drop("no_route", 8)], ..first };
         let second = Books { received: 2, redirected_in: 5, ..Books::default() };
         let second = Books { drops: vec![drop("malformed", 7)], ..second };
         let mut sum = first.clone();
@@ -134,6 +139,7 @@ mod tests {
             workers: vec![worker(0, first), worker(1, second)],
             pools: vec![PoolStats { name: "mbufs".into(), size: 8191, available: 7000, in_rings: 1188, held: 3 }],
             missed_by_devices: 0,
+            refused_by_kernel: 6,
             generation: 7,
             filled: false,
         }
@@ -147,7 +153,10 @@ PACKETS            ALL  WORKER 0  WORKER 1
 + originated         2         2         0
 + redirected in      5         0         5
 - redirected out     5         5         0
-- transmitted      990       990         0
++ from kernel       20        20         0
++ copied             5         5         0
+- transmitted     1010      1010         0
+- to kernel          5         5         0
 - consumed           1         1         0
 - dropped           15         8         7
     no_route         8         8         0
@@ -165,6 +174,7 @@ BUFFERS  SIZE  AVAILABLE  IN RINGS  HELD  MISSING
 mbufs    8191       7000      1188     3        0
 
 missed by devices: 0
+refused by the kernel: 6
 configuration generation: 7
 filled: no, a daemon has yet to make its objects
 ";

@@ -7,7 +7,7 @@ use api::object::{
     Server, ServerKey, Service, ServiceKey,
 };
 use api::row::{LocalAddressRow, Query, Rates, Row, ServerRow, ServiceRow, Traffic};
-use api::{MacAddr, Owner, Owners};
+use api::{LinkSettings, MacAddr, Owner, Owners};
 
 fn apply(change: Change) -> Vec<Request> {
     vec![Request::Apply(vec![change])]
@@ -264,6 +264,7 @@ fn dpip_changes() {
         metric: 5,
         ..route("0.0.0.0/0", "dpdk1")
     };
+    let kernels = Route { scope: RouteScope::KniHost, ..route("10.0.0.9/32", "dpdk1") };
     let local = Route { scope: RouteScope::Host, ..route("10.0.0.9/32", "dpdk1") };
     let default_key = ObjectKey::Route { prefix: gateway.prefix, device: "dpdk1".into(), metric: 5 };
     let address_key = ObjectKey::Address { address: "10.0.0.1".parse().unwrap(), device: "dpdk0".into() };
@@ -293,8 +294,27 @@ fn dpip_changes() {
         ("dpip route flush dev dpdk1", apply(flush(ObjectKind::Route, Some("dpdk1")))),
         ("dpip neigh add 10.0.0.7 lladdr 00:11:22:33:44:55 dev dpdk1", apply(Change::Add(neighbour()))),
         ("dpip neigh del 10.0.0.7 dev dpdk1", apply(Change::Delete(neighbour_key))),
+        ("dpip route add 10.0.0.9/32 scope kni_host dev dpdk1", apply(Change::Add(Object::Route(kernels)))),
+        ("dpip link set dpdk0 forward2kni on", set_link(|settings| settings.forward2kni = Some(true))),
+        (
+            "dpip link set dpdk0 promisc off allmulticast on link down",
+            set_link(|settings| {
+                *settings = LinkSettings {
+                    up: Some(false),
+                    promiscuous: Some(false),
+                    all_multicast: Some(true),
+                    forward2kni: None,
+                };
+            }),
+        ),
         ("dpip n f", apply(flush(ObjectKind::Neighbour, None))),
     ]);
+}
+
+fn set_link(change: impl FnOnce(&mut LinkSettings)) -> Vec<Request> {
+    let mut settings = LinkSettings::default();
+    change(&mut settings);
+    vec![Request::SetLink { device: "dpdk0".into(), settings }]
 }
 
 #[test]
@@ -337,6 +357,7 @@ fn sluice_changes() {
         ("sluice neigh add 10.0.0.7 --dev dpdk1 --mac 00:11:22:33:44:55", apply(Change::Add(neighbour()))),
         ("sluice neigh del 10.0.0.7 --dev dpdk1", apply(Change::Delete(neighbour().key()))),
         ("sluice neigh flush --dev dpdk1", apply(flush(ObjectKind::Neighbour, Some("dpdk1")))),
+        ("sluice link set --dev dpdk0 --forward2kni off", set_link(|settings| settings.forward2kni = Some(false))),
         ("sluice service add tcp 10.0.0.100:80", apply(Change::Add(service(Scheduler::Wlc)))),
         ("sluice service del tcp 10.0.0.100:80", apply(Change::Delete(service(Scheduler::Rr).key()))),
         ("sluice service clear", vec![Request::Apply(clear.to_vec())]),

@@ -100,8 +100,14 @@ pub struct Counters {
     pub redirected_out: Counter,
     /// Packets handed over by other workers.
     pub redirected_in: Counter,
+    /// Packets the kernel sent by the interfaces' twins.
+    pub from_kernel: Counter,
+    /// Copies made of packets, for the kernel to have too.
+    pub copied: Counter,
     /// Packets accepted by ports.
     pub transmitted: Counter,
+    /// Packets handed to the kernel, copies included.
+    pub to_kernel: Counter,
     /// Packets whose purpose ended here.
     pub consumed: Counter,
     /// Packets waiting now, for a neighbour or for the first fragment of their datagram.
@@ -128,7 +134,10 @@ impl Counters {
             originated: Counter::default(),
             redirected_out: Counter::default(),
             redirected_in: Counter::default(),
+            from_kernel: Counter::default(),
+            copied: Counter::default(),
             transmitted: Counter::default(),
+            to_kernel: Counter::default(),
             consumed: Counter::default(),
             held: Counter::default(),
             connections: Counter::default(),
@@ -190,6 +199,16 @@ impl Counters {
     pub fn count_unusable(&self) {
         self.received.add(1);
         self.drops(DropReason::BadBuffer).add(1);
+    }
+
+    /// Counts a copy made for the kernel, which took it or not.
+    pub fn count_copied(&self, taken: bool) {
+        self.copied.add(1);
+        if taken {
+            self.to_kernel.add(1);
+        } else {
+            self.drops(DropReason::KernelRingFull).add(1);
+        }
     }
 
     /// Counts packets that ports accepted, and those they refused.

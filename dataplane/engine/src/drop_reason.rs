@@ -95,6 +95,10 @@ counted! {
         NoFragmentBuffer => "no_fragment_buffer",
         /// Its hops are used up.
         TtlExpired => "ttl_expired",
+        /// The kernel is behind: the ring to it is full.
+        KernelRingFull => "kernel_ring_full",
+        /// There was no buffer for a packet of the kernel's.
+        KernelNoBuffer => "kernel_no_buffer",
         /// The port refused the packet: its queue is full or its link down.
         TransmitRefused => "transmit_refused",
     }

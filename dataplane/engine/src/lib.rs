@@ -11,6 +11,7 @@ mod holding;
 mod icmp_error;
 mod id;
 mod isn;
+mod kernel;
 pub mod lease;
 pub mod neighbour;
 mod output;
@@ -26,6 +27,7 @@ mod worker;
 
 pub use drop_reason::{DropReason, Event};
 pub use id::{InterfaceId, NextHop, WorkerId};
+pub use kernel::KernelClass;
 pub use output::Output;
 pub use scheduler::{Cursor, Scheduler};
 pub use time::{Tick, Time};

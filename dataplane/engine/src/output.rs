@@ -1,6 +1,7 @@
 //! Where the engine's packets and notes go, and where its own packets come from.
 
 use crate::id::{InterfaceId, WorkerId};
+use crate::kernel::KernelClass;
 use crate::neighbour::Note;
 
 /// What a worker pushes its results into.
@@ -17,6 +18,10 @@ pub trait Output<B> {
 
     /// An empty buffer for a packet that begins here; `None` when there is none left.
     fn allocate(&mut self) -> Option<B>;
+
+    /// Gives a copy of a frame to the kernel, as if received by the twin of an interface. Says false when the kernel is
+    /// too far behind in this class to take it.
+    fn to_kernel(&mut self, interface: InterfaceId, frame: &[u8], class: KernelClass) -> bool;
 
     /// Tells control something. Says false when control is too far behind to take it.
     fn note(&mut self, note: Note) -> bool;

@@ -21,6 +21,22 @@ pub(crate) enum Parsed {
     Segment(Segment),
     /// A fragment of TCP or UDP that is not the first; the first is a segment.
     Fragment(Ipv4),
+    Unhandled(Unhandled),
+}
+
+/// A frame that nothing here handles; the kernel may.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unhandled {
+    /// Why it is dropped where there is no kernel to take it.
+    pub(crate) reason: DropReason,
+    /// Only when the kernel has this address.
+    pub(crate) only_to: Option<Ipv4Addr>,
+}
+
+impl Unhandled {
+    fn whatever_it_is_for(reason: DropReason) -> Result<Parsed, DropReason> {
+        Ok(Parsed::Unhandled(Unhandled { reason, only_to: None }))
+    }
 }
 
 /// A TCP segment or UDP datagram.
@@ -52,12 +68,13 @@ pub(crate) fn parse(frame: &mut impl Buffer, ours: MacAddr) -> Result<Parsed, Dr
     }
     match header.ethertype() {
         EtherType::IPV4 if class == Class::Host => parse_ipv4(frame),
-        EtherType::IPV4 => Err(DropReason::NotUnicast),
+        // What it is for, and whether it makes sense, is for the kernel to see.
+        EtherType::IPV4 => Unhandled::whatever_it_is_for(DropReason::NotUnicast),
         EtherType::ARP => {
             let packet = frame.bytes().get(ethernet::HEADER_LEN..).unwrap_or_default();
             arp::parse(packet).map(Parsed::Arp).map_err(|_| DropReason::BadArp)
         }
-        _ => Err(DropReason::UnknownEtherType),
+        _ => Unhandled::whatever_it_is_for(DropReason::UnknownEtherType),
     }
 }
 
@@ -94,7 +111,7 @@ fn parse_ipv4(frame: &mut impl Buffer) -> Result<Parsed, DropReason> {
             let udp = parse(payload).map_err(|_| DropReason::BadTransportHeader)?;
             (udp.src_port, udp.dst_port, None)
         }
-        _ => return Err(DropReason::UnknownProtocol),
+        _ => return Unhandled::whatever_it_is_for(DropReason::UnknownProtocol),
     };
     let key = FlowKey { source: ip.src, destination: ip.dst, source_port, destination_port, protocol: ip.protocol };
     Ok(Parsed::Segment(Segment { ip, key, tcp }))

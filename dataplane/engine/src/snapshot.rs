@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use ipnet::Ipv4Net;
 use net::MacAddr;
 use prefix_trie::PrefixMap;
@@ -22,6 +22,8 @@ pub struct Snapshot {
     pub interfaces: Arc<[Interface]>,
     /// The addresses that are here.
     pub addresses: Arc<Map<Ipv4Addr, InterfaceId>>,
+    /// The addresses that routes of scope kni_host leave to the kernel.
+    pub kernel_hosts: Arc<Set<Ipv4Addr>>,
     /// The routes.
     pub routes: Arc<Routes>,
     /// The services.
@@ -46,6 +48,7 @@ impl Snapshot {
             generation: 0,
             interfaces: Arc::new([]),
             addresses: Arc::new(map(hash_key)),
+            kernel_hosts: Arc::new(set(hash_key)),
             routes: Arc::default(),
             services: Arc::new(map(hash_key)),
             timeouts: Arc::default(),
@@ -57,6 +60,11 @@ impl Snapshot {
     pub fn interface(&self, id: InterfaceId) -> Option<&Interface> {
         self.interfaces.get(usize::from(id.0))
     }
+
+    /// What the kernel gets of an interface's frames.
+    pub fn twin(&self, id: InterfaceId) -> Twin {
+        self.interface(id).map_or(Twin::Absent, |interface| interface.twin)
+    }
 }
 
 /// A map whose hash has no key of its own: what is looked up is hashed under a key drawn at start.
@@ -64,7 +72,19 @@ pub type Map<K, V> = HashMap<K, V, ahash::RandomState>;
 
 /// An empty map under the secret key of this run.
 pub fn map<K, V>(key: [u64; 4]) -> Map<K, V> {
-    HashMap::with_hasher(ahash::RandomState::with_seeds(key[0], key[1], key[2], key[3]))
+    HashMap::with_hasher(hasher(key))
+}
+
+/// A set, likewise.
+pub type Set<K> = HashSet<K, ahash::RandomState>;
+
+/// An empty set under the secret key of this run.
+pub fn set<K>(key: [u64; 4]) -> Set<K> {
+    HashSet::with_hasher(hasher(key))
+}
+
+fn hasher(key: [u64; 4]) -> ahash::RandomState {
+    ahash::RandomState::with_seeds(key[0], key[1], key[2], key[3])
 }
 
 /// A logical interface.
@@ -74,6 +94,19 @@ pub struct Interface {
     pub mac: MacAddr,
     /// Its MTU in bytes.
     pub mtu: u16,
+    /// What the kernel gets of its frames.
+    pub twin: Twin,
+}
+
+/// What the kernel gets of an interface's frames, by the interface's twin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Twin {
+    /// Nothing: there is no twin.
+    Absent,
+    /// What nothing here handles.
+    Unhandled,
+    /// A copy of every frame in both directions, for captures.
+    Everything,
 }
 
 /// Routes by longest prefix.

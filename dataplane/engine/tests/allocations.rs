@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use arrayvec::ArrayVec;
 use engine::neighbour::Note;
-use engine::{BURST, InterfaceId, Output, WorkerId};
+use engine::{BURST, InterfaceId, KernelClass, Output, WorkerId};
 use net::tcp::Flags;
 use net::{Buffer, HeapBuffer, HeapPool, Meta, Pool, build};
 use support::fragments::*;
@@ -63,6 +63,10 @@ impl Output<HeapBuffer> for Sink {
 
     fn allocate(&mut self) -> Option<HeapBuffer> {
         self.pool.allocate()
+    }
+
+    fn to_kernel(&mut self, _: InterfaceId, _: &[u8], _: KernelClass) -> bool {
+        true
     }
 
     fn note(&mut self, _: Note) -> bool {

@@ -6,6 +6,7 @@ use std::net::SocketAddrV4;
 use std::sync::Arc;
 use std::time::Duration;
 
+use engine::snapshot::Twin;
 use net::build;
 use net::tcp::Flags;
 use proptest::prelude::*;
@@ -21,6 +22,9 @@ enum Step {
     Mangled { port: u16, at: usize, to: u8 },
     ServersSpeak,
     Wait(u64),
+    Twins(Twin),
+    KernelSends(Vec<u8>),
+    KernelIsBehind(bool),
     Weight { server: usize, weight: u32 },
     Long { port: u16, may_fragment: bool },
     Piece { port: u16, id: u16, nth: usize },
@@ -37,6 +41,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0u16..40, 0usize..60, any::<u8>()).prop_map(|(port, at, to)| Step::Mangled { port, at, to }),
         1 => Just(Step::ServersSpeak),
         1 => (0u64..40_000).prop_map(Step::Wait),
+        1 => prop_oneof![Just(Twin::Absent), Just(Twin::Unhandled), Just(Twin::Everything)].prop_map(Step::Twins),
+        1 => prop::collection::vec(any::<u8>(), 0..200).prop_map(Step::KernelSends),
+        1 => any::<bool>().prop_map(Step::KernelIsBehind),
         1 => (0usize..2, 0u32..3).prop_map(|(server, weight)| Step::Weight { server, weight }),
         1 => (0u16..40, any::<bool>()).prop_map(|(port, may_fragment)| Step::Long { port, may_fragment }),
         3 => (0u16..40, 0u16..4, 0usize..4).prop_map(|(port, id, nth)| Step::Piece { port, id, nth }),
@@ -77,6 +84,9 @@ fn take(world: &mut World, step: &Step) {
         }
         Step::ServersSpeak => world.acquaint(),
         Step::Wait(milliseconds) => drop(world.wait(Duration::from_millis(*milliseconds))),
+        Step::Twins(twin) => world.set_twins(*twin),
+        Step::KernelSends(frame) => drop(world.send_from_kernel(WAN, frame.split_at(frame.len() / 2))),
+        Step::KernelIsBehind(behind) => world.wire.kernel_is_behind = *behind,
         Step::Weight { server, weight } => world.set_weight(*server, *weight),
         Step::Long { port, may_fragment } => {
             let frame = from_client(build::udp(client(*port), DNS, &[0; 1300]));

@@ -21,6 +21,7 @@ impl Actor for Control {
     type Arguments = State;
 
     async fn pre_start(&self, myself: ActorRef<Self::Msg>, state: State) -> Result<State, ActorProcessingErr> {
+        state.watch_netdevs(myself.clone());
         tokio::spawn(tick(myself));
         Ok(state)
     }
@@ -62,6 +63,10 @@ impl Actor for Control {
             ControlMessage::Filled { owner, reply } => {
                 let _ = reply.send(Ok(state.owner_filled(owner)));
             }
+            ControlMessage::SetLink { device, settings, reply, .. } => {
+                let _ = reply.send(state.set_link(&device, &settings).await);
+            }
+            ControlMessage::Netdev { port, up } => state.set_netdev(port, up),
             ControlMessage::Subscribe { reply } => {
                 let _ = reply.send(state.events.subscribe());
             }

@@ -21,7 +21,9 @@ pub(super) fn stats(state: &State) -> Stats {
         held: books.held,
     }];
     let missed_by_devices = state.ports.missed();
-    Stats { books, workers, pools, missed_by_devices, generation: state.generation(), filled: state.fill.is_filled() }
+    let refused_by_kernel = state.ports.twins().refused();
+    let (generation, filled) = (state.generation(), state.fill.is_filled());
+    Stats { books, workers, pools, missed_by_devices, refused_by_kernel, generation, filled }
 }
 
 fn worker(number: u16, member: &Member) -> WorkerStats {
@@ -43,7 +45,10 @@ fn books(counters: &Counters) -> Books {
         originated: counters.originated.get(),
         redirected_in: counters.redirected_in.get(),
         redirected_out: counters.redirected_out.get(),
+        from_kernel: counters.from_kernel.get(),
+        copied: counters.copied.get(),
         transmitted: counters.transmitted.get(),
+        to_kernel: counters.to_kernel.get(),
         consumed: counters.consumed.get(),
         drops: named(DropReason::ALL.iter().map(|&reason| (reason.name(), counters.drops(reason).get()))),
         held: counters.held.get(),

@@ -67,6 +67,13 @@ impl Compiler {
         Arc::new(self.latest.clone())
     }
 
+    /// The snapshot of the next generation, with other interfaces.
+    pub fn set_interfaces(&mut self, interfaces: Vec<Interface>) -> Arc<Snapshot> {
+        self.latest.generation += 1;
+        self.latest.interfaces = interfaces.into();
+        Arc::new(self.latest.clone())
+    }
+
     /// Addresses and routes, which follow from each other.
     fn compile_places(&mut self, desired: &Desired) {
         let interface = |device: &str| {
@@ -75,14 +82,22 @@ impl Compiler {
         };
         let mut addresses = snapshot::map(self.hash_key);
         let mut routes = Routes { generation: self.latest.routes.generation.wrapping_add(1), ..Routes::default() };
+        let mut kernel_hosts = snapshot::set(self.hash_key);
         let mut metrics = std::collections::BTreeMap::new();
         for row in desired.routes(None) {
             let (IpNet::V4(prefix), Some(interface)) = (row.route.prefix, interface(&row.route.device)) else {
                 continue;
             };
-            if row.route.scope == RouteScope::Host {
-                addresses.entry(prefix.addr()).or_insert(interface);
-                continue;
+            match row.route.scope {
+                RouteScope::Host => {
+                    addresses.entry(prefix.addr()).or_insert(interface);
+                    continue;
+                }
+                RouteScope::KniHost => {
+                    kernel_hosts.insert(prefix.addr());
+                    continue;
+                }
+                RouteScope::Link | RouteScope::Global => {}
             }
             let better = metrics.get(&prefix).is_none_or(|&metric| row.route.metric < metric);
             if better {
@@ -92,6 +107,7 @@ impl Compiler {
             }
         }
         self.latest.addresses = Arc::new(addresses);
+        self.latest.kernel_hosts = Arc::new(kernel_hosts);
         self.latest.routes = Arc::new(routes);
     }
 }

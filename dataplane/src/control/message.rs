@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use api::ipc::{Event, Refusal};
 use api::row::{AddressRow, Query, Row, ServerRow, ServiceRow};
-use api::{Change, ObjectKey, Owner, ServiceKey};
+use api::{Change, LinkSettings, ObjectKey, Owner, ServiceKey};
 use engine::FlowPage;
 use ractor::RpcReplyPort;
 use tokio::sync::{broadcast, mpsc};
@@ -53,6 +53,24 @@ pub enum ControlMessage {
         owner: Owner,
         /// Takes the generation in force.
         reply: RpcReplyPort<Result<u64, Refusal>>,
+    },
+    /// Change settings of a device; reply when every worker knows.
+    SetLink {
+        /// Who asks.
+        owner: Owner,
+        /// The device.
+        device: String,
+        /// The settings.
+        settings: LinkSettings,
+        /// Takes the outcome.
+        reply: RpcReplyPort<Result<u64, Refusal>>,
+    },
+    /// The network device under a port is up or not.
+    Netdev {
+        /// The port's number.
+        port: usize,
+        /// Whether it is up.
+        up: bool,
     },
     /// Hand out the stream of events from now on. A receiver that reads too slowly learns how many it missed, and
     /// never holds up the sender.

@@ -8,6 +8,7 @@ pub mod desired;
 mod ending;
 mod fill;
 mod ledger;
+mod links;
 mod list;
 pub mod message;
 mod persist;

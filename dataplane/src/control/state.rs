@@ -20,6 +20,7 @@ use super::desired::{Desired, SlotId};
 use super::ending::Endings;
 use super::fill::Fill;
 use super::ledger::Ledger;
+use super::links::LOOK;
 use crate::ports::Ports;
 use crate::worker::Mail;
 
@@ -53,6 +54,8 @@ pub struct State {
     pages: Vec<VecDeque<RpcReplyPort<Box<FlowPage>>>>,
     started: Instant,
     reclaimed: Instant,
+    /// When links were looked at; never yet at first.
+    looked: Option<Instant>,
 }
 
 impl State {
@@ -79,6 +82,7 @@ impl State {
             pages,
             started: now,
             reclaimed: now,
+            looked: None,
         }
     }
 
@@ -211,7 +215,7 @@ impl State {
     }
 
     /// Waits until every worker runs `generation`.
-    async fn settle(&mut self, generation: u64) -> Result<(), Refusal> {
+    pub(super) async fn settle(&mut self, generation: u64) -> Result<(), Refusal> {
         let asked = Instant::now();
         loop {
             self.collect();
@@ -276,6 +280,10 @@ impl State {
             let _ = self.events.send(Event::Filled);
         }
         self.tend_servers();
+        if self.looked.is_none_or(|looked| looked.elapsed() > LOOK) {
+            self.looked = Some(Instant::now());
+            self.look_at_links();
+        }
         if self.reclaimed.elapsed() > RECLAIM {
             self.reclaimed = Instant::now();
             self.reclaim();

@@ -151,6 +151,7 @@ impl Connection {
             Request::Apply(changes) => self.apply(changes).await,
             Request::Zero(service) => self.zero(service).await,
             Request::Filled(boot_id) => self.filled(boot_id).await,
+            Request::SetLink { device, settings } => self.set_link(device, settings).await,
             Request::List(query) => self.list(id, query).await?,
             Request::Subscribe => match self.subscribe(id).await {
                 Ok(()) => return Ok(()),
@@ -192,6 +193,11 @@ impl Connection {
             return Err(Refusal { kind: RefusalKind::Invalid, message, index: None });
         }
         self.ask(|reply| ControlMessage::Filled { owner, reply }).await.and_then(|outcome| outcome)
+    }
+
+    async fn set_link(&self, device: String, settings: api::LinkSettings) -> Result<u64, Refusal> {
+        let what = format!("set {} {settings}", quote(&device));
+        self.mutate(what, |owner, reply| ControlMessage::SetLink { owner, device, settings, reply }).await
     }
 
     /// Asks control for a change, if the client may, and writes down who changed what.

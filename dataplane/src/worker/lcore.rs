@@ -16,6 +16,7 @@ use super::handover::Handover;
 use super::idle::Idle;
 use super::mail::{Mail, Returned, WorkerEnd};
 use super::output::PortOutput;
+use crate::kni::{FrameReceiver, WorkerEnd as KernelEnd};
 
 /// Mail taken in one turn, so that a pile of it does not hold packets up.
 const MAIL_PER_TURN: usize = 32;
@@ -47,6 +48,8 @@ pub struct Lcore<'m> {
     pub handover: Handover,
     /// Its ends of the rings to control.
     pub rings: WorkerEnd,
+    /// Its ends of the rings between it and the kernel; absent where ports have no twins.
+    pub kernel: Option<KernelEnd>,
     /// Whether it naps.
     pub poll: Poll,
     /// When it ends.
@@ -56,18 +59,22 @@ pub struct Lcore<'m> {
 impl Lcore<'_> {
     /// Runs until told to stop; then what is gathered has been sent and what is held is freed.
     pub fn run(self) {
-        let Lcore { worker, snapshot, pool, queues, handover, rings, poll, stop } = self;
+        let Lcore { worker, snapshot, pool, queues, handover, rings, kernel, poll, stop } = self;
         let counters = Arc::clone(worker.counters());
         let clock = Clock::new();
         let mut idle = Idle::new(poll, clock.now());
         let WorkerEnd { mail, returned, notes } = rings;
-        let out = PortOutput::new(queues.transmit.into_iter(), handover.to, notes, pool, &counters);
-        let mut turn = Turn { worker, snapshot, mail, returned, out, last_tick: clock.now().tick() };
+        let (to_kernel, from_kernel) = kernel.map(|end| (end.to_kernel, end.from_kernel)).unzip();
+        let mut out = PortOutput::new(queues.transmit.into_iter(), handover.to, notes, (pool, to_kernel), &counters);
+        out.follow(&snapshot);
+        let last_tick = clock.now().tick();
+        let mut turn = Turn { worker, snapshot, mail, returned, from_kernel, out, last_tick };
         let mut receive = queues.receive;
         let mut others = handover.from;
         while !stop.load(Ordering::Relaxed) {
             let now = clock.now();
-            let mut worked = turn.poll(&mut receive, &counters, now);
+            let mut worked = turn.take_from_kernel();
+            worked |= turn.poll(&mut receive, &counters, now);
             worked |= turn.take_over(&mut others, now);
             worked |= turn.take_mail(now);
             worked |= turn.tick(now);
@@ -83,6 +90,7 @@ struct Turn<'m, 'c> {
     snapshot: Arc<Snapshot>,
     mail: rtrb::Consumer<Mail>,
     returned: rtrb::Producer<Returned>,
+    from_kernel: Option<FrameReceiver>,
     out: PortOutput<'c>,
     last_tick: Tick,
 }
@@ -129,6 +137,20 @@ impl Turn<'_, '_> {
         worked
     }
 
+    /// Sends what the kernel has sent by the twins.
+    fn take_from_kernel(&mut self) -> bool {
+        let Some(frames) = &mut self.from_kernel else { return false };
+        let mut worked = false;
+        for _ in 0..BURST {
+            let (worker, out) = (&mut self.worker, &mut self.out);
+            if !frames.receive(|interface, frame| worker.send_from_kernel(interface, frame, out)) {
+                break;
+            }
+            worked = true;
+        }
+        worked
+    }
+
     /// Takes some mail, as long as there is room for what may have to go back.
     fn take_mail(&mut self, now: Time) -> bool {
         for taken in 0..MAIL_PER_TURN {
@@ -147,6 +169,7 @@ impl Turn<'_, '_> {
     fn act(&mut self, mail: Mail, now: Time) -> Option<Returned> {
         match mail {
             Mail::Snapshot(snapshot) => {
+                self.out.follow(&snapshot);
                 let retired = std::mem::replace(&mut self.snapshot, snapshot);
                 Some(Returned::Snapshot { running: self.snapshot.generation, retired })
             }

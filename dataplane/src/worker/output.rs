@@ -4,10 +4,12 @@ use arrayvec::ArrayVec;
 use dpdk::{Mbuf, TxQueue};
 use engine::counters::Counters;
 use engine::neighbour::Note;
-use engine::{InterfaceId, Output, WorkerId};
-use net::Pool;
+use engine::snapshot::{Snapshot, Twin};
+use engine::{InterfaceId, KernelClass, Output, WorkerId};
+use net::{Buffer, Pool};
 
 use super::frame::{Frame, FramePool};
+use crate::kni::ToKernel;
 
 /// Packets gathered before they are handed to the port.
 const GATHER: usize = 64;
@@ -16,6 +18,8 @@ const GATHER: usize = 64;
 struct Way {
     queue: TxQueue,
     gathered: ArrayVec<Mbuf, GATHER>,
+    /// Whether the kernel gets a copy of every frame.
+    mirrored: bool,
 }
 
 /// A worker's transmit queues, by interface, its rings to other workers, by their numbers, and its notes.
@@ -24,6 +28,8 @@ pub(super) struct PortOutput<'c> {
     others: Vec<rtrb::Producer<Frame>>,
     notes: rtrb::Producer<Note>,
     pool: FramePool,
+    /// Absent where ports have no twins.
+    kernel: Option<ToKernel>,
     counters: &'c Counters,
 }
 
@@ -32,11 +38,18 @@ impl<'c> PortOutput<'c> {
         queues: impl Iterator<Item = TxQueue>,
         others: Vec<rtrb::Producer<Frame>>,
         notes: rtrb::Producer<Note>,
-        pool: FramePool,
+        (pool, kernel): (FramePool, Option<ToKernel>),
         counters: &'c Counters,
     ) -> Self {
-        let ways = queues.map(|queue| Way { queue, gathered: ArrayVec::new() }).collect();
-        PortOutput { ways, others, notes, pool, counters }
+        let way = |queue| Way { queue, gathered: ArrayVec::new(), mirrored: false };
+        PortOutput { ways: queues.map(way).collect(), others, notes, pool, kernel, counters }
+    }
+
+    /// Does as a configuration says.
+    pub(super) fn follow(&mut self, snapshot: &Snapshot) {
+        for (number, way) in (0..).zip(&mut self.ways) {
+            way.mirrored = snapshot.twin(InterfaceId(number)) == Twin::Everything;
+        }
     }
 
     /// Hands everything gathered to the ports.
@@ -65,6 +78,12 @@ impl Output<Frame> for PortOutput<'_> {
             self.counters.count_transmitted(0, 1);
             return;
         };
+        if way.mirrored
+            && let Some(kernel) = &mut self.kernel
+        {
+            let frame = packet.bytes();
+            self.counters.count_copied(kernel.send(interface, frame, KernelClass::of(frame)));
+        }
         if way.gathered.is_full() {
             way.flush(self.counters);
         }
@@ -80,6 +99,10 @@ impl Output<Frame> for PortOutput<'_> {
     #[inline]
     fn allocate(&mut self) -> Option<Frame> {
         self.pool.allocate()
+    }
+
+    fn to_kernel(&mut self, interface: InterfaceId, frame: &[u8], class: KernelClass) -> bool {
+        self.kernel.as_mut().is_some_and(|kernel| kernel.send(interface, frame, class))
     }
 
     fn note(&mut self, note: Note) -> bool {

@@ -84,6 +84,10 @@ impl Actor for Control {
                     drop(listing);
                 });
             }
+            ControlMessage::SetLink { reply, .. } => {
+                let _ = reply.send(Ok(1));
+            }
+            ControlMessage::Netdev { .. } => {}
             ControlMessage::Zero { service, reply, .. } => {
                 let found = service.map(|key| state.desired.find_service(&key).map(drop)).transpose();
                 let _ = reply.send(found.map(|_| state.generation));

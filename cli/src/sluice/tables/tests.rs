@@ -95,6 +95,8 @@ fn links() {
         autonegotiated: false,
         promiscuous: false,
         all_multicast: false,
+        forward2kni: false,
+        twin: None,
         mac: MacAddr::from([2, 0, 0, 0, 0, 1]),
         offloads: Vec::new(),
         counters: LinkCounters { ipackets: 12, opackets: 3, imissed: 4, rx_nombuf: 5, ..LinkCounters::default() },

@@ -30,7 +30,7 @@ impl<B: Buffer> Worker<'_, B> {
     ) {
         let (number, direction) = match self.find_or_admit(context, segment, hash) {
             Ok(found) => found,
-            Err(reason) => return self.discard(packet, reason),
+            Err(reason) => return self.take_refused(context, packet, segment.key.destination, reason),
         };
         self.advance(context, number, direction, segment);
         if let Err(reason) = self.choose_way(context, number, direction) {

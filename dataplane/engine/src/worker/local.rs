@@ -45,8 +45,9 @@ impl<B: Buffer> Worker<'_, B> {
                     self.discard(packet, DropReason::BadBuffer);
                 }
             }
-            Operation::Request if !gratuitous => self.discard(packet, DropReason::ArpOther),
+            Operation::Request if !gratuitous => self.hand_over(context, packet, DropReason::ArpOther),
             _ => {
+                self.share(context, &packet);
                 self.counters.consumed.add(1);
                 drop(packet);
             }
@@ -70,7 +71,7 @@ impl<B: Buffer> Worker<'_, B> {
 
     pub(super) fn take_icmp<O: Output<B>>(&mut self, context: &mut Context<'_, O>, mut packet: B, ip: &Ipv4) {
         if !context.snapshot.addresses.contains_key(&ip.dst) {
-            return self.discard(packet, DropReason::NotLocal);
+            return self.take_refused(context, packet, ip.dst, DropReason::NotLocal);
         }
         match check_icmp(&packet, ip) {
             Ok(header) if icmp_error::is_error(&header) => {
@@ -85,6 +86,8 @@ impl<B: Buffer> Worker<'_, B> {
         };
         match answer_echo(&mut packet, ip, ours) {
             Ok(()) => context.out.transmit(interface, packet),
+            // No echo request: an answer, perhaps, to one of the kernel's.
+            Err(reason @ DropReason::UnknownProtocol) => self.hand_over(context, packet, reason),
             Err(reason) => self.discard(packet, reason),
         }
     }

@@ -7,6 +7,7 @@ mod admit;
 mod datagram;
 mod ending;
 mod forward;
+mod kernel;
 mod list;
 mod local;
 mod refuse;
@@ -175,6 +176,9 @@ impl<'m, B: Buffer> Worker<'m, B> {
         let mut context = Context::new(snapshot, now, out);
         let mut burst: ArrayVec<(B, Parsed, u64), BURST> = ArrayVec::new();
         for mut packet in packets.drain(..) {
+            if arrival == Arrival::Port {
+                self.mirror(&mut context, &packet);
+            }
             match self.parse(snapshot, &mut packet) {
                 Ok((parsed, _)) if arrival == Arrival::Port && self.owner(&parsed) != self.id => {
                     let owner = self.owner(&parsed);
@@ -201,6 +205,7 @@ impl<'m, B: Buffer> Worker<'m, B> {
                 Parsed::Icmp(ip) => self.take_icmp(&mut context, packet, &ip),
                 Parsed::IcmpError(ip, quote) => self.take_error(&mut context, packet, &ip, &quote),
                 Parsed::Fragment(ip) => self.take_fragment(&mut context, packet, &ip, arrival),
+                Parsed::Unhandled(unhandled) => self.take_unhandled(&mut context, packet, unhandled),
             }
         }
         self.publish_gauges();
@@ -329,7 +334,7 @@ impl<'m, B: Buffer> Worker<'m, B> {
             Parsed::Segment(segment) => self.steering.owner(&segment.key),
             Parsed::IcmpError(_, quote) => self.steering.owner(&quote.key),
             // A fragment's owner is known from the first of its datagram only.
-            Parsed::Arp(_) | Parsed::Icmp(_) | Parsed::Fragment(_) => self.id,
+            Parsed::Arp(_) | Parsed::Icmp(_) | Parsed::Fragment(_) | Parsed::Unhandled(_) => self.id,
         }
     }
 

@@ -16,9 +16,11 @@ use engine::flow::{Region, region_size};
 use engine::lease::{Lessor, Thresholds};
 use engine::neighbour::{Action, Limits, NeighbourKey, Note, Owner, Timers};
 use engine::port::PortPool;
-use engine::snapshot::{Interface, Local, Route, Routes, Server, Service, ServiceKey, Snapshot};
+use engine::snapshot::{Interface, Local, Route, Routes, Server, Service, ServiceKey, Snapshot, Twin};
 use engine::steering::{KEY_LEN, Steering};
-use engine::{BURST, DropReason, FlowPage, FlowRow, InterfaceId, Output, Scheduler, Secrets, Time, Worker, WorkerId};
+use engine::{
+    BURST, DropReason, FlowPage, FlowRow, InterfaceId, KernelClass, Output, Scheduler, Secrets, Time, Worker, WorkerId,
+};
 use net::{HeapBuffer, HeapPool, MacAddr, Meta, Pool, build};
 
 pub const LAN: InterfaceId = InterfaceId(0);
@@ -42,6 +44,10 @@ pub struct Wire {
     pub frames: Vec<(InterfaceId, HeapBuffer)>,
     pub redirected: Vec<(WorkerId, HeapBuffer)>,
     pub pool: HeapPool,
+    /// What the kernel got, by the interfaces' twins.
+    pub kernel: Vec<(InterfaceId, Vec<u8>, KernelClass)>,
+    /// Whether the kernel is too far behind to take anything.
+    pub kernel_is_behind: bool,
     pub notes: Vec<Note>,
 }
 
@@ -53,7 +59,14 @@ pub fn steering(workers: u16) -> Arc<Steering> {
 
 impl Wire {
     pub fn new(buffers: usize) -> Self {
-        Wire { frames: Vec::new(), redirected: Vec::new(), pool: HeapPool::new(buffers), notes: Vec::new() }
+        Wire {
+            frames: Vec::new(),
+            redirected: Vec::new(),
+            pool: HeapPool::new(buffers),
+            kernel: Vec::new(),
+            kernel_is_behind: false,
+            notes: Vec::new(),
+        }
     }
 }
 
@@ -69,6 +82,13 @@ impl Output<HeapBuffer> for Wire {
 
     fn allocate(&mut self) -> Option<HeapBuffer> {
         self.pool.allocate()
+    }
+
+    fn to_kernel(&mut self, interface: InterfaceId, frame: &[u8], class: KernelClass) -> bool {
+        if !self.kernel_is_behind {
+            self.kernel.push((interface, frame.to_vec(), class));
+        }
+        !self.kernel_is_behind
     }
 
     fn note(&mut self, note: Note) -> bool {
@@ -247,6 +267,18 @@ impl World {
         }
     }
 
+    /// Publishes a configuration in which the interfaces have twins, or none.
+    pub fn set_twins(&mut self, twin: Twin) {
+        self.snapshot.generation += 1;
+        self.snapshot.interfaces = self.snapshot.interfaces.iter().map(|&known| Interface { twin, ..known }).collect();
+    }
+
+    /// Has the kernel send a frame by the twin of an interface, and returns what was sent.
+    pub fn send_from_kernel(&mut self, interface: InterfaceId, frame: (&[u8], &[u8])) -> Vec<(InterfaceId, Vec<u8>)> {
+        self.worker.send_from_kernel(interface, frame, &mut self.wire);
+        self.settle()
+    }
+
     pub fn drops(&self, reason: DropReason) -> u64 {
         self.counters().drops(reason).get()
     }
@@ -255,8 +287,10 @@ impl World {
     pub fn assert_balanced(&self) {
         let counters = self.counters();
         let dropped: u64 = DropReason::ALL.iter().map(|&reason| counters.drops(reason).get()).sum();
-        let credit = counters.received.get() + counters.originated.get();
-        let debit = counters.transmitted.get() + counters.consumed.get() + dropped + counters.held.get();
+        let credit =
+            counters.received.get() + counters.from_kernel.get() + counters.originated.get() + counters.copied.get();
+        let gone = counters.transmitted.get() + counters.to_kernel.get() + counters.consumed.get();
+        let debit = gone + dropped + counters.held.get();
         assert_eq!(credit, debit, "the books do not balance");
         assert_eq!(self.wire.pool.live() as u64, counters.held.get(), "buffers are missing");
         let flows = self.flows().len() as u64;
@@ -273,7 +307,7 @@ pub fn two_arm() -> Snapshot {
     let key = [9, 9, 9, 9];
     let mut snapshot = Snapshot::empty(key);
     snapshot.generation = 1;
-    snapshot.interfaces = Arc::new([Interface { mac: LAN_MAC, mtu: 1500 }, Interface { mac: WAN_MAC, mtu: 1500 }]);
+    snapshot.interfaces = [LAN_MAC, WAN_MAC].map(|mac| Interface { mac, mtu: 1500, twin: Twin::Absent }).into();
     let addresses = Arc::make_mut(&mut snapshot.addresses);
     addresses.insert(VIP, WAN);
     addresses.insert(LIP, LAN);

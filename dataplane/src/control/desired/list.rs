@@ -79,8 +79,9 @@ impl Desired {
         }
         rows.retain(|(_, row)| device.is_none_or(|device| device == row.route.device));
         rows.sort_by_key(|(added, row)| match row.route.scope {
-            RouteScope::Host => (false, Reverse(0), *added),
-            RouteScope::Link | RouteScope::Global => (true, Reverse(row.route.prefix.prefix_len()), *added),
+            RouteScope::KniHost => (0, Reverse(0), *added),
+            RouteScope::Host => (1, Reverse(0), *added),
+            RouteScope::Link | RouteScope::Global => (2, Reverse(row.route.prefix.prefix_len()), *added),
         });
         rows.into_iter().map(|(_, row)| row).collect()
     }

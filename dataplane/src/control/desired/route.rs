@@ -100,6 +100,9 @@ impl Desired {
                 None => Ok(()),
             };
         }
+        if route.scope == RouteScope::KniHost && !one_host {
+            return Err(invalid(format!("route {} of scope kni_host is not to one address; use /32", route.prefix)));
+        }
         match self.devices_of(route.prefix.addr()).next().filter(|_| one_host) {
             Some((address, device)) => {
                 Err(invalid(format!("route {address} of scope {} is to an address of {device}", route.scope)))

@@ -182,6 +182,8 @@ fn routes_that_cannot_be() {
         Object::Route(Route { via, ..link.clone() }),
         "route 10.3.0.0/16 of scope link cannot have gateway 10.0.0.254; its scope is global",
     );
+    let kernels = Route { scope: RouteScope::KniHost, ..link.clone() };
+    invalid(Object::Route(kernels), "route 10.3.0.0/16 of scope kni_host is not to one address; use /32");
     let host = Route { scope: RouteScope::Host, ..link.clone() };
     invalid(Object::Route(host), "route 10.3.0.0/16 of scope host is not one address");
     invalid(Object::Route(Route { mtu: Some(67), ..link }), "MTU 67 of route 10.3.0.0/16 is below 68");

@@ -1,14 +1,18 @@
 //! The ports of the configuration, and the packet buffers they share.
 
+mod link;
+
 use anyhow::{Context, Result, ensure};
 use api::config::{self, PortDevice};
 use api::row::{LinkCounters, LinkRow};
-use dpdk::{Device, Eal, Link, Pool, Port, PortConfig, Spread};
+use dpdk::{Device, Eal, Pool, Port, PortConfig, Spread};
 use engine::InterfaceId;
-use engine::snapshot::Interface;
+use engine::snapshot::{Interface, Twin};
 use engine::steering::Steering;
 use tracing::info;
 
+use self::link::Underlying;
+use crate::kni::Twins;
 use crate::worker::Queues;
 
 /// The name of the pool of packet buffers.
@@ -27,6 +31,7 @@ const DATA_ROOM: u16 = 2048;
 pub struct Ports {
     ports: Vec<Named>,
     pool: Pool,
+    twins: Twins,
     in_rings: u64,
 }
 
@@ -35,26 +40,29 @@ struct Named {
     port: Port,
     rx_queues: u16,
     tx_queues: u16,
+    underlying: Underlying,
 }
 
 impl Ports {
-    /// Makes the pool and starts the ports with a queue for each worker.
+    /// Makes the pool, starts the ports with a queue for each worker, and has their twins resemble them.
     ///
     /// # Errors
     /// When a device is not there or cannot do what is configured.
-    pub fn start(eal: &Eal, config: &config::Dataplane, steering: &Steering) -> Result<Ports> {
+    pub fn start(eal: &Eal, config: &config::Dataplane, steering: &Steering, twins: Twins) -> Result<Ports> {
         let mtu = config.ports.iter().map(|port| port.mtu).max().unwrap_or(0);
         let data_room = DATA_ROOM.max(mtu + ETHERNET_OVERHEAD);
         let pool = Pool::new(eal, POOL_NAME, config.mbufs, CACHE, data_room, None)
             .context("cannot reserve packet buffers; raise memory or lower mbufs in the configuration")?;
+        let twin = if twins.is_empty() { Twin::Absent } else { Twin::Unhandled };
         let mut ports = Vec::new();
         for port in &config.ports {
-            let started = open(eal, &pool, port, steering)
+            let started = open(eal, &pool, port, steering, twin)
                 .with_context(|| format!("cannot start port {} ({})", port.name, device_name(&port.device)))?;
             ports.push(started);
         }
         let in_rings = u64::from(pool.size() - pool.available());
-        Ok(Ports { ports, pool, in_rings })
+        twins.resemble(ports.iter().map(|named| (named.port.mac(), named.port.mtu())))?;
+        Ok(Ports { ports, pool, twins, in_rings })
     }
 
     /// Shares the queues out: worker by worker, the queues of its number, and those beyond the number of workers in
@@ -75,13 +83,20 @@ impl Ports {
 
     /// The interfaces as workers know them.
     pub fn interfaces(&self) -> Vec<Interface> {
-        self.ports.iter().map(|named| Interface { mac: named.port.mac(), mtu: named.port.mtu() }).collect()
+        let interface =
+            |named: &Named| Interface { mac: named.port.mac(), mtu: named.port.mtu(), twin: named.underlying.twin };
+        self.ports.iter().map(interface).collect()
     }
 
     /// The interface of a device.
     pub fn interface(&self, device: &str) -> Option<InterfaceId> {
         let number = self.ports.iter().position(|named| named.name == device)?;
         u16::try_from(number).ok().map(InterfaceId)
+    }
+
+    /// The ports' twins in the kernel.
+    pub fn twins(&self) -> &Twins {
+        &self.twins
     }
 
     /// The packet buffers.
@@ -107,8 +122,8 @@ impl Ports {
 
     fn row(&self, index: u16, named: &Named) -> LinkRow {
         let port = &named.port;
-        // A driver that cannot say how the link is has none that works.
-        let link = port.link().unwrap_or(DOWN);
+        let link = named.link();
+        let twin = self.twins.get(usize::from(index) - 1).map(|twin| twin.name().to_owned());
         LinkRow {
             index,
             name: named.name.clone(),
@@ -123,6 +138,8 @@ impl Ports {
             autonegotiated: link.autonegotiated,
             promiscuous: port.promiscuous(),
             all_multicast: port.all_multicast(),
+            forward2kni: named.underlying.twin == Twin::Everything,
+            twin,
             mac: port.mac(),
             offloads: Vec::new(),
             counters: named.counters(),
@@ -151,8 +168,6 @@ impl Named {
     }
 }
 
-const DOWN: Link = Link { up: false, speed_mbps: None, full_duplex: false, autonegotiated: false };
-
 /// What DPDK calls the device.
 pub fn device_name(device: &PortDevice) -> &str {
     match device {
@@ -160,7 +175,7 @@ pub fn device_name(device: &PortDevice) -> &str {
     }
 }
 
-fn open(eal: &Eal, pool: &Pool, port: &config::Port, steering: &Steering) -> Result<Named> {
+fn open(eal: &Eal, pool: &Pool, port: &config::Port, steering: &Steering, twin: Twin) -> Result<Named> {
     let workers = steering.workers() as u16;
     let device = Device::parse(device_name(&port.device))?;
     let tx_queues = port.tx_queues.unwrap_or(workers);
@@ -178,9 +193,10 @@ fn open(eal: &Eal, pool: &Pool, port: &config::Port, steering: &Steering) -> Res
         pool: pool.clone(),
     };
     let name = port.name.clone();
+    let underlying = Underlying::new(&port.device, twin);
     let port = Port::open(eal, &device, config)?;
     if workers > 1 && !port.spreads() {
         info!(port = name, "this port does not spread packets by our hash: workers hand them over to each other");
     }
-    Ok(Named { name, port, rx_queues, tx_queues })
+    Ok(Named { name, port, rx_queues, tx_queues, underlying })
 }

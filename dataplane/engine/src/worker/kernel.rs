@@ -1,0 +1,109 @@
+//! Between this worker and the kernel: what nothing here handles goes up to the twin of the interface it came in by,
+//! and what the kernel sends goes out by the interface whose twin it used.
+
+use std::net::Ipv4Addr;
+
+use net::Buffer;
+
+use super::{Context, Worker};
+use crate::drop_reason::DropReason;
+use crate::id::InterfaceId;
+use crate::kernel::KernelClass;
+use crate::output::Output;
+use crate::parse::Unhandled;
+use crate::snapshot::{Snapshot, Twin};
+
+impl<B: Buffer> Worker<'_, B> {
+    /// Takes a packet that parsing found nothing here to handle.
+    pub(super) fn take_unhandled<O: Output<B>>(
+        &self,
+        context: &mut Context<'_, O>,
+        packet: B,
+        Unhandled { reason, only_to }: Unhandled,
+    ) {
+        match only_to {
+            Some(destination) if !is_kernels(context.snapshot, destination) => self.discard(packet, reason),
+            _ => self.hand_over(context, packet, reason),
+        }
+    }
+
+    /// Takes a packet that is for no connection and no service.
+    pub(super) fn take_refused<O: Output<B>>(
+        &self,
+        context: &mut Context<'_, O>,
+        packet: B,
+        destination: Ipv4Addr,
+        reason: DropReason,
+    ) {
+        match reason {
+            DropReason::NoService => self.hand_over(context, packet, reason),
+            DropReason::NotLocal if is_kernels(context.snapshot, destination) => {
+                self.hand_over(context, packet, reason);
+            }
+            _ => self.discard(packet, reason),
+        }
+    }
+
+    /// Hands a packet to the kernel; where the interface has no twin, it is dropped for `reason`.
+    pub(super) fn hand_over<O: Output<B>>(&self, context: &mut Context<'_, O>, packet: B, reason: DropReason) {
+        let interface = InterfaceId(packet.meta().interface);
+        match context.snapshot.twin(interface) {
+            Twin::Absent => self.discard(packet, reason),
+            Twin::Unhandled if pass(context.out, interface, &packet) => {
+                self.counters.to_kernel.add(1);
+                drop(packet);
+            }
+            Twin::Unhandled => self.discard(packet, DropReason::KernelRingFull),
+            // Its copy went when it was received.
+            Twin::Everything => {
+                self.counters.consumed.add(1);
+                drop(packet);
+            }
+        }
+    }
+
+    /// Lets the kernel know a packet that is handled here all the same.
+    pub(super) fn share<O: Output<B>>(&self, context: &mut Context<'_, O>, packet: &B) {
+        let interface = InterfaceId(packet.meta().interface);
+        if context.snapshot.twin(interface) == Twin::Unhandled {
+            self.counters.count_copied(pass(context.out, interface, packet));
+        }
+    }
+
+    /// Copies a received packet where the kernel gets everything.
+    pub(super) fn mirror<O: Output<B>>(&self, context: &mut Context<'_, O>, packet: &B) {
+        let interface = InterfaceId(packet.meta().interface);
+        if context.snapshot.twin(interface) == Twin::Everything {
+            self.counters.count_copied(pass(context.out, interface, packet));
+        }
+    }
+
+    /// Sends a frame of the kernel's, as it is, by the interface whose twin it left by. It comes in two pieces, as it
+    /// may lie in a ring.
+    pub fn send_from_kernel<O: Output<B>>(&mut self, interface: InterfaceId, frame: (&[u8], &[u8]), out: &mut O) {
+        self.counters.from_kernel.add(1);
+        let Some(mut packet) = out.allocate() else {
+            return self.counters.drops(DropReason::KernelNoBuffer).add(1);
+        };
+        packet.set_interface(interface.0);
+        if packet.append(frame.0.len() + frame.1.len()) {
+            let (front, back) = packet.bytes_mut().split_at_mut(frame.0.len());
+            front.copy_from_slice(frame.0);
+            back.copy_from_slice(frame.1);
+            out.transmit(interface, packet);
+        } else {
+            self.discard(packet, DropReason::BadBuffer);
+        }
+    }
+}
+
+fn pass<B: Buffer, O: Output<B>>(out: &mut O, interface: InterfaceId, packet: &B) -> bool {
+    out.to_kernel(interface, packet.bytes(), KernelClass::of(packet.bytes()))
+}
+
+/// Whether packets to an address are for the kernel: by a route of scope kni_host, or because nothing here has the
+/// address or a way to it.
+fn is_kernels(snapshot: &Snapshot, address: Ipv4Addr) -> bool {
+    snapshot.kernel_hosts.contains(&address)
+        || !snapshot.addresses.contains_key(&address) && snapshot.routes.lookup(address).is_none()
+}

@@ -1,0 +1,222 @@
+//! What goes to the kernel, what it sends, and that without a twin nothing changes.
+
+mod support;
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::Arc;
+
+use engine::snapshot::Twin;
+use engine::{DropReason, KernelClass};
+use net::tcp::Flags;
+use net::{MacAddr, build};
+use support::*;
+
+const OSPF: u8 = 89;
+const VRRP: u8 = 112;
+const KERNELS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 201);
+const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 9);
+const UNROUTED: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
+const ALL_ROUTERS: MacAddr = MacAddr::new(0x01, 0, 0x5e, 0, 0, 5);
+
+fn with_twins(twin: Twin) -> World {
+    let mut world = World::new();
+    world.set_twins(twin);
+    Arc::make_mut(&mut world.snapshot.kernel_hosts).insert(KERNELS);
+    world
+}
+
+fn multicast(frame: Vec<u8>) -> Vec<u8> {
+    build::addressed(frame, CLIENT_MAC, ALL_ROUTERS)
+}
+
+fn broadcast(frame: Vec<u8>) -> Vec<u8> {
+    build::addressed(frame, CLIENT_MAC, MacAddr::broadcast())
+}
+
+fn tcp(to: Ipv4Addr, port: u16) -> Vec<u8> {
+    from_client(build::tcp(CLIENT, SocketAddrV4::new(to, port), Flags::SYN, 1, 0, &[], b""))
+}
+
+fn udp(to: Ipv4Addr, port: u16) -> Vec<u8> {
+    from_client(build::udp(CLIENT, SocketAddrV4::new(to, port), b"x"))
+}
+
+/// The same packet as the first of several fragments, or a later one.
+fn fragment(mut frame: Vec<u8>, field: u16) -> Vec<u8> {
+    frame[20..22].copy_from_slice(&field.to_be_bytes());
+    frame[24..26].fill(0);
+    let sum = net::checksum::ones_complement(&frame[14..34]);
+    frame[24..26].copy_from_slice(&(!sum).to_be_bytes());
+    frame
+}
+
+fn ethertype(frame: Vec<u8>, ethertype: u16) -> Vec<u8> {
+    let mut frame = frame;
+    frame[12..14].copy_from_slice(&ethertype.to_be_bytes());
+    frame
+}
+
+fn echo(to: Ipv4Addr, reply: bool) -> Vec<u8> {
+    let mut frame = build::icmp_echo(*CLIENT.ip(), to, 1, 1, b"x");
+    if reply {
+        // Type 0 instead of 8: the sum grows by as much.
+        frame[34] = 0;
+        let sum = u16::from_be_bytes([frame[36], frame[37]]).checked_add(0x0800).unwrap();
+        frame[36..38].copy_from_slice(&sum.to_be_bytes());
+    }
+    from_client(frame)
+}
+
+fn ip(to: Ipv4Addr, protocol: u8) -> Vec<u8> {
+    from_client(build::ipv4(*CLIENT.ip(), to, protocol, b"payload"))
+}
+
+/// Frames that go to the kernel, with their class and why they are dropped where it is not there.
+fn for_the_kernel() -> Vec<(&'static str, Vec<u8>, KernelClass, DropReason)> {
+    use DropReason::*;
+    use KernelClass::*;
+    let hello = || build::ipv4(*CLIENT.ip(), [224, 0, 0, 5].into(), OSPF, b"hello");
+    let bgp_reply = from_client(build::tcp(
+        SocketAddrV4::new(*CLIENT.ip(), 179),
+        SocketAddrV4::new(KERNELS, 40000),
+        Flags::ACK,
+        1,
+        1,
+        &[],
+        b"open",
+    ));
+    vec![
+        ("LLDP", ethertype(multicast(hello()), 0x88cc), Bulk, UnknownEtherType),
+        ("IPv6", ethertype(ip(VIP, 59), 0x86dd), Bulk, UnknownEtherType),
+        ("an OSPF hello", multicast(hello()), Control, NotUnicast),
+        ("OSPF to us", ip(VIP, OSPF), Control, UnknownProtocol),
+        ("OSPF in fragments", fragment(ip(VIP, OSPF), 0x2000), Control, UnknownProtocol),
+        ("a VRRP advert", multicast(ip([224, 0, 0, 18].into(), VRRP)), Control, NotUnicast),
+        ("IGMP", multicast(ip([224, 0, 0, 22].into(), 2)), Bulk, NotUnicast),
+        ("ESP to us", ip(VIP, 50), Bulk, UnknownProtocol),
+        ("multicast data", multicast(udp([239, 1, 1, 1].into(), 5000)), Bulk, NotUnicast),
+        ("a DHCP broadcast", broadcast(udp(Ipv4Addr::BROADCAST, 67)), Bulk, NotUnicast),
+        ("ARP for the kernel's", broadcast(build::arp_request(CLIENT_MAC, *CLIENT.ip(), KERNELS)), Control, ArpOther),
+        ("ssh to a kni_host", tcp(KERNELS, 22), Bulk, NotLocal),
+        ("BGP to a kni_host", tcp(KERNELS, 179), Control, NotLocal),
+        ("BGP's answer", bgp_reply, Control, NotLocal),
+        ("UDP to a kni_host", udp(KERNELS, 53), Bulk, NotLocal),
+        ("ping of a kni_host", echo(KERNELS, false), Control, NotLocal),
+        ("a fragment for a kni_host", fragment(udp(KERNELS, 5000), 0x2000), Bulk, Fragment),
+        ("a later fragment of TCP", fragment(tcp(KERNELS, 179), 0x2010), Bulk, Fragment),
+        ("TCP nothing here has a way to", tcp(UNROUTED, 80), Bulk, NotLocal),
+        ("TCP to no service", tcp(VIP, 81), Bulk, NoService),
+        ("BGP to no service", tcp(VIP, 179), Control, NoService),
+        ("UDP to no service", udp(LIP, 5000), Bulk, NoService),
+        ("an echo reply to us", echo(VIP, true), Control, UnknownProtocol),
+    ]
+}
+
+#[test]
+fn what_nothing_here_handles_goes_up_by_class_and_is_dropped_without_a_twin() {
+    for (what, frame, class, reason) in for_the_kernel() {
+        let mut world = with_twins(Twin::Unhandled);
+        assert_eq!(world.receive(WAN, &frame), [], "{what}");
+        assert_eq!(world.wire.kernel, [(WAN, frame.clone(), class)], "{what}");
+        assert_eq!(world.counters().to_kernel.get(), 1, "{what}");
+        world.assert_balanced();
+
+        let mut alone = with_twins(Twin::Absent);
+        assert_eq!(alone.receive(WAN, &frame), [], "{what}");
+        assert_eq!((alone.wire.kernel.len(), alone.drops(reason)), (0, 1), "{what}");
+        alone.assert_balanced();
+    }
+}
+
+#[test]
+fn what_is_handled_here_or_is_nobodys_does_not_go_up() {
+    let to_another = build::addressed(build::udp(CLIENT, DNS, b"x"), CLIENT_MAC, SERVER_MAC);
+    let mut damaged = tcp(KERNELS, 22);
+    damaged[24] ^= 1;
+    let frames = [
+        ("a service's", tcp(VIP, 80)),
+        ("not opening a connection", from_client(build::tcp(CLIENT, HTTP, Flags::ACK, 1, 1, &[], b"x"))),
+        ("ping", echo(VIP, false)),
+        ("another host's MAC", to_another),
+        ("an address on the way of a route", tcp(ELSEWHERE, 22)),
+        ("ping of such an address", echo(ELSEWHERE, false)),
+        ("a fragment for such an address", fragment(udp(ELSEWHERE, 5000), 0x2000)),
+        ("a fragment for a service", fragment(udp(VIP, 53), 0x2000)),
+        ("a damaged header", damaged),
+        ("ARP for us", broadcast(build::arp_request(CLIENT_MAC, *CLIENT.ip(), VIP))),
+        ("half a header", vec![0; 9]),
+    ];
+    for (what, frame) in frames {
+        let mut world = with_twins(Twin::Unhandled);
+        world.receive(WAN, &frame);
+        assert_eq!((world.wire.kernel.len(), world.counters().to_kernel.get()), (0, 0), "{what}");
+        world.assert_balanced();
+    }
+}
+
+#[test]
+fn arp_replies_and_announcements_are_for_both() {
+    let reply = build::addressed(build::arp_reply(SERVER_MAC, SERVERS[0], LAN_MAC, LIP), SERVER_MAC, LAN_MAC);
+    let announcement = broadcast(build::arp_request(SERVER_MAC, SERVERS[1], SERVERS[1]));
+    let mut world = with_twins(Twin::Unhandled);
+    for frame in [&reply, &announcement] {
+        assert_eq!(world.receive(LAN, frame), []);
+    }
+    let counters = world.counters();
+    assert_eq!((counters.copied.get(), counters.to_kernel.get(), counters.consumed.get()), (2, 2, 2));
+    assert_eq!(world.wire.kernel, [(LAN, reply, KernelClass::Control), (LAN, announcement, KernelClass::Control)]);
+    world.assert_balanced();
+}
+
+#[test]
+fn a_kernel_that_is_behind_costs_counted_drops_only() {
+    let mut world = with_twins(Twin::Unhandled);
+    world.wire.kernel_is_behind = true;
+    world.receive(WAN, &tcp(KERNELS, 22));
+    world.receive(LAN, &build::addressed(build::arp_reply(SERVER_MAC, SERVERS[0], LAN_MAC, LIP), SERVER_MAC, LAN_MAC));
+    assert_eq!((world.drops(DropReason::KernelRingFull), world.counters().to_kernel.get()), (2, 0));
+    assert_eq!((world.counters().copied.get(), world.counters().consumed.get()), (1, 1));
+    world.assert_balanced();
+}
+
+#[test]
+fn a_mirror_gets_every_received_frame_once() {
+    let mut world = with_twins(Twin::Everything);
+    world.acquaint();
+    world.wire.kernel.clear();
+    let frames = [
+        tcp(VIP, 80),
+        tcp(KERNELS, 22),
+        echo(VIP, false),
+        broadcast(build::arp_request(CLIENT_MAC, *CLIENT.ip(), KERNELS)),
+        build::addressed(build::udp(CLIENT, DNS, b"x"), CLIENT_MAC, SERVER_MAC),
+        vec![0; 9],
+    ];
+    for frame in &frames {
+        world.receive(WAN, frame);
+    }
+    let got: Vec<_> = world.wire.kernel.iter().map(|(interface, frame, _)| (*interface, frame.clone())).collect();
+    assert_eq!(got, frames.map(|frame| (WAN, frame)));
+    assert_eq!(world.counters().copied.get(), world.counters().to_kernel.get());
+    world.assert_balanced();
+}
+
+#[test]
+fn the_kernels_frames_leave_as_they_are() {
+    let mut world = with_twins(Twin::Unhandled);
+    let frame = build::arp_request(WAN_MAC, KERNELS, *CLIENT.ip());
+    for cut in [0, 1, 20, frame.len()] {
+        assert_eq!(world.send_from_kernel(WAN, frame.split_at(cut)), [(WAN, frame.clone())]);
+    }
+    assert_eq!(world.counters().from_kernel.get(), 4);
+    world.assert_balanced();
+}
+
+#[test]
+fn without_a_buffer_the_kernels_frame_is_a_counted_drop() {
+    let mut world = World::with(Size { flows: 64, buffers: 0 });
+    let frame = [0; 60];
+    assert_eq!(world.send_from_kernel(WAN, frame.split_at(10)), []);
+    assert_eq!(world.drops(DropReason::KernelNoBuffer), 1);
+    world.assert_balanced();
+}
