@@ -6,6 +6,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::drop_reason::{DropReason, Event};
+use crate::kernel::KernelClass;
 use crate::lease::Standing;
 
 /// A counter with one writer.
@@ -202,12 +203,12 @@ impl Counters {
     }
 
     /// Counts a copy made for the kernel, which took it or not.
-    pub fn count_copied(&self, taken: bool) {
+    pub fn count_copied(&self, class: KernelClass, taken: bool) {
         self.copied.add(1);
         if taken {
             self.to_kernel.add(1);
         } else {
-            self.drops(DropReason::KernelRingFull).add(1);
+            self.drops(class.ring_full()).add(1);
         }
     }
 

@@ -48,6 +48,8 @@ pub(crate) enum Way {
     Flow(FlowWay),
     /// To the worker that owns the connection: of all fragments, only the first can be told to be its.
     Worker(WorkerId),
+    /// To the kernel, which puts them together: no connection or service takes the datagram.
+    Kernel,
 }
 
 /// The way of a connection.
@@ -68,6 +70,7 @@ impl Way {
         match (self, other) {
             (Way::Flow(one), Way::Flow(other)) => (one.flow, one.generation) == (other.flow, other.generation),
             (Way::Worker(one), Way::Worker(other)) => one == other,
+            (Way::Kernel, Way::Kernel) => true,
             _ => false,
         }
     }

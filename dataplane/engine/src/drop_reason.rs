@@ -45,7 +45,7 @@ counted! {
         BadIpChecksum => "bad_ip_checksum",
         /// A source address nobody can have.
         MartianSource => "martian_source",
-        /// A fragment of neither TCP nor UDP, or one that would overwrite a TCP header.
+        /// A fragment of an ICMP message, or one that would overwrite a TCP header.
         Fragment => "fragment",
         /// A fragment whose datagram's first fragment did not come in time.
         FragmentTimeout => "fragment_timeout",
@@ -95,8 +95,10 @@ counted! {
         NoFragmentBuffer => "no_fragment_buffer",
         /// Its hops are used up.
         TtlExpired => "ttl_expired",
-        /// The kernel is behind: the ring to it is full.
+        /// The kernel is behind: the ring to it is full, of frames that are not control's.
         KernelRingFull => "kernel_ring_full",
+        /// Likewise the ring of control's frames: ARP, ICMP, OSPF, VRRP, BGP.
+        KernelControlRingFull => "kernel_control_ring_full",
         /// There was no buffer for a packet of the kernel's.
         KernelNoBuffer => "kernel_no_buffer",
         /// The port refused the packet: its queue is full or its link down.

@@ -3,6 +3,8 @@
 use net::ethernet::{self, EtherType};
 use net::ipv4;
 
+use crate::drop_reason::DropReason;
+
 /// OSPF (RFC 2328).
 const OSPF: u8 = 89;
 /// VRRP (RFC 9568).
@@ -23,6 +25,14 @@ impl KernelClass {
     /// The class of a frame. One that makes no sense is not urgent.
     pub fn of(frame: &[u8]) -> Self {
         if is_control(frame).unwrap_or(false) { KernelClass::Control } else { KernelClass::Bulk }
+    }
+
+    /// Why a frame of the class is dropped when its ring is full.
+    pub fn ring_full(self) -> DropReason {
+        match self {
+            KernelClass::Control => DropReason::KernelControlRingFull,
+            KernelClass::Bulk => DropReason::KernelRingFull,
+        }
     }
 }
 

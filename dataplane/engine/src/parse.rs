@@ -29,7 +29,7 @@ pub(crate) enum Parsed {
 pub(crate) struct Unhandled {
     /// Why it is dropped where there is no kernel to take it.
     pub(crate) reason: DropReason,
-    /// Only when the kernel has this address.
+    /// The kernel gets it only when this address is here or the kernel's.
     pub(crate) only_to: Option<Ipv4Addr>,
 }
 
@@ -93,8 +93,12 @@ fn parse_ipv4(frame: &mut impl Buffer) -> Result<Parsed, DropReason> {
         check_fragment(&ip)?;
     }
     frame.truncate(ethernet::HEADER_LEN + ip.total_len);
-    if ip.fragment_offset != 0 {
-        return Ok(Parsed::Fragment(ip));
+    match ip.protocol {
+        ipv4::TCP | ipv4::UDP if ip.fragment_offset != 0 => return Ok(Parsed::Fragment(ip)),
+        ipv4::ICMP if ip.is_fragment() => {
+            return Ok(Parsed::Unhandled(Unhandled { reason: DropReason::Fragment, only_to: Some(ip.dst) }));
+        }
+        _ => {}
     }
     let payload = frame.bytes().get(ethernet::HEADER_LEN + ip.header_len..).unwrap_or_default();
     let (source_port, destination_port, tcp) = match ip.protocol {
@@ -117,7 +121,7 @@ fn parse_ipv4(frame: &mut impl Buffer) -> Result<Parsed, DropReason> {
     Ok(Parsed::Segment(Segment { ip, key, tcp }))
 }
 
-/// Whether a fragment may be forwarded.
+/// Whether a fragment makes sense.
 fn check_fragment(ip: &Ipv4) -> Result<(), DropReason> {
     let payload = ip.total_len - ip.header_len;
     let ends_well = !ip.more_fragments || payload.is_multiple_of(8);
@@ -126,11 +130,7 @@ fn check_fragment(ip: &Ipv4) -> Result<(), DropReason> {
     }
     // What begins within a TCP header would overwrite what was checked and written there (RFC 1858, 3).
     let within_header = (1..tcp::MAX_HEADER_LEN).contains(&usize::from(ip.fragment_offset));
-    match ip.protocol {
-        ipv4::UDP => Ok(()),
-        ipv4::TCP if !within_header => Ok(()),
-        _ => Err(DropReason::Fragment),
-    }
+    if ip.protocol == ipv4::TCP && within_header { Err(DropReason::Fragment) } else { Ok(()) }
 }
 
 /// Whether nobody can rightly send from this address (RFC 1812, 5.3.7).

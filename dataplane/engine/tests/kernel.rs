@@ -9,6 +9,7 @@ use engine::snapshot::Twin;
 use engine::{DropReason, KernelClass};
 use net::tcp::Flags;
 use net::{MacAddr, build};
+use support::fragments::{cut, fragmentable, with_fragment_field};
 use support::*;
 
 const OSPF: u8 = 89;
@@ -41,15 +42,6 @@ fn udp(to: Ipv4Addr, port: u16) -> Vec<u8> {
     from_client(build::udp(CLIENT, SocketAddrV4::new(to, port), b"x"))
 }
 
-/// The same packet as the first of several fragments, or a later one.
-fn fragment(mut frame: Vec<u8>, field: u16) -> Vec<u8> {
-    frame[20..22].copy_from_slice(&field.to_be_bytes());
-    frame[24..26].fill(0);
-    let sum = net::checksum::ones_complement(&frame[14..34]);
-    frame[24..26].copy_from_slice(&(!sum).to_be_bytes());
-    frame
-}
-
 fn ethertype(frame: Vec<u8>, ethertype: u16) -> Vec<u8> {
     let mut frame = frame;
     frame[12..14].copy_from_slice(&ethertype.to_be_bytes());
@@ -71,6 +63,18 @@ fn ip(to: Ipv4Addr, protocol: u8) -> Vec<u8> {
     from_client(build::ipv4(*CLIENT.ip(), to, protocol, b"payload"))
 }
 
+/// Two fragments of a datagram for a port that no service has.
+fn fragments(to: Ipv4Addr) -> Vec<Vec<u8>> {
+    let datagram = build::udp(CLIENT, SocketAddrV4::new(to, 5000), &[5; 1000]);
+    cut(&fragmentable(from_client(datagram), 7), 800)
+}
+
+/// Says that a port is closed, of a packet of `from` that no connection has sent.
+fn icmp_error(from: Ipv4Addr) -> Vec<u8> {
+    let about = build::udp(SocketAddrV4::new(from, 5000), CLIENT, b"x");
+    from_client(build::icmp_error(*CLIENT.ip(), from, (3, 3), [0; 4], &about[14..]))
+}
+
 /// Frames that go to the kernel, with their class and why they are dropped where it is not there.
 fn for_the_kernel() -> Vec<(&'static str, Vec<u8>, KernelClass, DropReason)> {
     use DropReason::*;
@@ -90,7 +94,7 @@ fn for_the_kernel() -> Vec<(&'static str, Vec<u8>, KernelClass, DropReason)> {
         ("IPv6", ethertype(ip(VIP, 59), 0x86dd), Bulk, UnknownEtherType),
         ("an OSPF hello", multicast(hello()), Control, NotUnicast),
         ("OSPF to us", ip(VIP, OSPF), Control, UnknownProtocol),
-        ("OSPF in fragments", fragment(ip(VIP, OSPF), 0x2000), Control, UnknownProtocol),
+        ("a last fragment of OSPF", with_fragment_field(ip(VIP, OSPF), 0x0010), Control, UnknownProtocol),
         ("a VRRP advert", multicast(ip([224, 0, 0, 18].into(), VRRP)), Control, NotUnicast),
         ("IGMP", multicast(ip([224, 0, 0, 22].into(), 2)), Bulk, NotUnicast),
         ("ESP to us", ip(VIP, 50), Bulk, UnknownProtocol),
@@ -102,8 +106,12 @@ fn for_the_kernel() -> Vec<(&'static str, Vec<u8>, KernelClass, DropReason)> {
         ("BGP's answer", bgp_reply, Control, NotLocal),
         ("UDP to a kni_host", udp(KERNELS, 53), Bulk, NotLocal),
         ("ping of a kni_host", echo(KERNELS, false), Control, NotLocal),
-        ("a fragment for a kni_host", fragment(udp(KERNELS, 5000), 0x2000), Bulk, Fragment),
-        ("a later fragment of TCP", fragment(tcp(KERNELS, 179), 0x2010), Bulk, Fragment),
+        ("a fragment for a kni_host", fragments(KERNELS).remove(0), Bulk, NotLocal),
+        ("a later fragment", fragments(KERNELS).remove(1), Bulk, NotLocal),
+        ("a later fragment of TCP", with_fragment_field(tcp(KERNELS, 179), 0x0010), Bulk, NotLocal),
+        ("a long ping's fragment", with_fragment_field(echo(VIP, false), 0x0010), Control, Fragment),
+        ("an error about the kernel's", icmp_error(KERNELS), Control, NotLocal),
+        ("an error about nothing known", icmp_error(VIP), Control, UnrelatedIcmpError),
         ("TCP nothing here has a way to", tcp(UNROUTED, 80), Bulk, NotLocal),
         ("TCP to no service", tcp(VIP, 81), Bulk, NoService),
         ("BGP to no service", tcp(VIP, 179), Control, NoService),
@@ -140,8 +148,12 @@ fn what_is_handled_here_or_is_nobodys_does_not_go_up() {
         ("another host's MAC", to_another),
         ("an address on the way of a route", tcp(ELSEWHERE, 22)),
         ("ping of such an address", echo(ELSEWHERE, false)),
-        ("a fragment for such an address", fragment(udp(ELSEWHERE, 5000), 0x2000)),
-        ("a fragment for a service", fragment(udp(VIP, 53), 0x2000)),
+        ("a fragment for such an address", fragments(ELSEWHERE).remove(0)),
+        ("a later fragment for such an address", fragments(ELSEWHERE).remove(1)),
+        ("a long ping's fragment for such an address", with_fragment_field(echo(ELSEWHERE, false), 0x0010)),
+        ("an error for such an address", icmp_error(ELSEWHERE)),
+        ("a later fragment of who knows what", fragments(VIP).remove(1)),
+        ("what would overwrite a TCP header", with_fragment_field(tcp(KERNELS, 22), 0x0001)),
         ("a damaged header", damaged),
         ("ARP for us", broadcast(build::arp_request(CLIENT_MAC, *CLIENT.ip(), VIP))),
         ("half a header", vec![0; 9]),
@@ -151,6 +163,24 @@ fn what_is_handled_here_or_is_nobodys_does_not_go_up() {
         world.receive(WAN, &frame);
         assert_eq!((world.wire.kernel.len(), world.counters().to_kernel.get()), (0, 0), "{what}");
         world.assert_balanced();
+    }
+}
+
+#[test]
+fn the_kernel_gets_all_fragments_of_what_no_service_takes_or_none() {
+    let [first, last] = fragments(VIP).try_into().unwrap();
+    for order in [[&first, &last], [&last, &first]] {
+        let mut world = with_twins(Twin::Unhandled);
+        order.iter().for_each(|frame| assert_eq!(world.receive(WAN, frame), []));
+        let bulk = |frame: &Vec<u8>| (WAN, frame.clone(), KernelClass::Bulk);
+        assert_eq!(world.wire.kernel, [bulk(&first), bulk(&last)]);
+        assert_eq!((world.counters().to_kernel.get(), world.counters().held.get()), (2, 0));
+        world.assert_balanced();
+
+        let mut alone = with_twins(Twin::Absent);
+        order.iter().for_each(|frame| assert_eq!(alone.receive(WAN, frame), []));
+        assert_eq!((alone.drops(DropReason::NoService), alone.counters().held.get()), (2, 0));
+        alone.assert_balanced();
     }
 }
 
@@ -174,7 +204,8 @@ fn a_kernel_that_is_behind_costs_counted_drops_only() {
     world.wire.kernel_is_behind = true;
     world.receive(WAN, &tcp(KERNELS, 22));
     world.receive(LAN, &build::addressed(build::arp_reply(SERVER_MAC, SERVERS[0], LAN_MAC, LIP), SERVER_MAC, LAN_MAC));
-    assert_eq!((world.drops(DropReason::KernelRingFull), world.counters().to_kernel.get()), (2, 0));
+    let drops = (world.drops(DropReason::KernelRingFull), world.drops(DropReason::KernelControlRingFull));
+    assert_eq!((drops, world.counters().to_kernel.get()), ((1, 1), 0));
     assert_eq!((world.counters().copied.get(), world.counters().consumed.get()), (1, 1));
     world.assert_balanced();
 }

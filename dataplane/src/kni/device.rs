@@ -35,7 +35,7 @@ impl Twin {
         let socket = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
         let twin = Twin { name: name.to_owned(), file, socket };
         let mut request = twin.request()?;
-        let kind = libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_MULTI_QUEUE;
+        let kind = libc::IFF_TAP | libc::IFF_NO_PI;
         request.ifr_ifru.ifru_flags = kind as libc::c_short;
         twin.call(&twin.file, libc::TUNSETIFF, &raw mut request)?;
         twin.keep()?;

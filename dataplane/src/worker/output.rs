@@ -82,7 +82,8 @@ impl Output<Frame> for PortOutput<'_> {
             && let Some(kernel) = &mut self.kernel
         {
             let frame = packet.bytes();
-            self.counters.count_copied(kernel.send(interface, frame, KernelClass::of(frame)));
+            let class = KernelClass::of(frame);
+            self.counters.count_copied(class, kernel.send(interface, frame, class));
         }
         if way.gathered.is_full() {
             way.flush(self.counters);

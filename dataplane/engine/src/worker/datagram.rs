@@ -41,6 +41,12 @@ impl<B: Buffer> Worker<'_, B> {
         self.send_waiting(context, ip, way);
     }
 
+    /// Notes that the first fragment of a datagram went to the kernel, and lets the others follow.
+    pub(super) fn follow_to_kernel<O: Output<B>>(&mut self, context: &mut Context<'_, O>, ip: &Ipv4) {
+        let way = self.begin(context, ip, Way::Kernel);
+        self.send_waiting(context, ip, way);
+    }
+
     fn begin<O>(&mut self, context: &Context<'_, O>, ip: &Ipv4, way: Way) -> Way {
         let drops = self.counters.drops(DropReason::FragmentTableFull);
         self.datagrams.begin(ip, way, context.tick, |_| drops.add(1))
@@ -52,6 +58,7 @@ impl<B: Buffer> Worker<'_, B> {
             let network = packet.bytes().get(ethernet::HEADER_LEN..).unwrap_or_default();
             match (way, ipv4::parse(network, RxChecksum::Good)) {
                 (Way::Worker(owner), _) => self.redirect(context.out, owner, packet),
+                (Way::Kernel, _) => self.hand_over(context, packet, DropReason::NoService),
                 (Way::Flow(way), Ok(ip)) => self.forward_fragment(context, packet, &ip, way),
                 (_, Err(_)) => self.discard(packet, DropReason::BadIpHeader),
             }
@@ -72,10 +79,11 @@ impl<B: Buffer> Worker<'_, B> {
                 return self.redirect(context.out, owner, packet);
             }
             Some(Way::Worker(_)) => return self.discard(packet, DropReason::NoConnection),
+            Some(Way::Kernel) => return self.hand_over(context, packet, DropReason::NoService),
             None => {}
         }
         if !context.snapshot.addresses.contains_key(&ip.dst) {
-            return self.discard(packet, DropReason::NotLocal);
+            return self.take_refused(context, packet, ip.dst, DropReason::NotLocal);
         }
         let drops = self.counters.drops(DropReason::FragmentTableFull);
         if let Err(packet) = self.datagrams.hold(ip, packet, context.tick, |_| drops.add(1)) {

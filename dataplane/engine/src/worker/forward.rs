@@ -30,7 +30,7 @@ impl<B: Buffer> Worker<'_, B> {
     ) {
         let (number, direction) = match self.find_or_admit(context, segment, hash) {
             Ok(found) => found,
-            Err(reason) => return self.take_refused(context, packet, segment.key.destination, reason),
+            Err(reason) => return self.take_refused_segment(context, packet, segment, reason),
         };
         self.advance(context, number, direction, segment);
         if let Err(reason) = self.choose_way(context, number, direction) {

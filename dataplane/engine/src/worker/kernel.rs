@@ -10,7 +10,7 @@ use crate::drop_reason::DropReason;
 use crate::id::InterfaceId;
 use crate::kernel::KernelClass;
 use crate::output::Output;
-use crate::parse::Unhandled;
+use crate::parse::{Segment, Unhandled};
 use crate::snapshot::{Snapshot, Twin};
 
 impl<B: Buffer> Worker<'_, B> {
@@ -21,13 +21,16 @@ impl<B: Buffer> Worker<'_, B> {
         packet: B,
         Unhandled { reason, only_to }: Unhandled,
     ) {
+        let snapshot = context.snapshot;
         match only_to {
-            Some(destination) if !is_kernels(context.snapshot, destination) => self.discard(packet, reason),
+            Some(address) if !(snapshot.addresses.contains_key(&address) || is_kernels(snapshot, address)) => {
+                self.discard(packet, reason);
+            }
             _ => self.hand_over(context, packet, reason),
         }
     }
 
-    /// Takes a packet that is for no connection and no service.
+    /// Takes a packet that nothing here has a use for.
     pub(super) fn take_refused<O: Output<B>>(
         &self,
         context: &mut Context<'_, O>,
@@ -35,12 +38,27 @@ impl<B: Buffer> Worker<'_, B> {
         destination: Ipv4Addr,
         reason: DropReason,
     ) {
-        match reason {
-            DropReason::NoService => self.hand_over(context, packet, reason),
-            DropReason::NotLocal if is_kernels(context.snapshot, destination) => {
-                self.hand_over(context, packet, reason);
-            }
-            _ => self.discard(packet, reason),
+        if goes_up(context.snapshot, destination, reason) {
+            self.hand_over(context, packet, reason);
+        } else {
+            self.discard(packet, reason);
+        }
+    }
+
+    /// Takes a segment or datagram that is for no connection and no service. Where the kernel is to put the datagram
+    /// together, its other fragments follow the first.
+    pub(super) fn take_refused_segment<O: Output<B>>(
+        &mut self,
+        context: &mut Context<'_, O>,
+        packet: B,
+        segment: &Segment,
+        reason: DropReason,
+    ) {
+        let destination = segment.key.destination;
+        let others = segment.ip.more_fragments && goes_up(context.snapshot, destination, reason);
+        self.take_refused(context, packet, destination, reason);
+        if others {
+            self.follow_to_kernel(context, &segment.ip);
         }
     }
 
@@ -49,11 +67,13 @@ impl<B: Buffer> Worker<'_, B> {
         let interface = InterfaceId(packet.meta().interface);
         match context.snapshot.twin(interface) {
             Twin::Absent => self.discard(packet, reason),
-            Twin::Unhandled if pass(context.out, interface, &packet) => {
-                self.counters.to_kernel.add(1);
-                drop(packet);
-            }
-            Twin::Unhandled => self.discard(packet, DropReason::KernelRingFull),
+            Twin::Unhandled => match pass(context.out, interface, &packet) {
+                (_, true) => {
+                    self.counters.to_kernel.add(1);
+                    drop(packet);
+                }
+                (class, false) => self.discard(packet, class.ring_full()),
+            },
             // Its copy went when it was received.
             Twin::Everything => {
                 self.counters.consumed.add(1);
@@ -64,17 +84,19 @@ impl<B: Buffer> Worker<'_, B> {
 
     /// Lets the kernel know a packet that is handled here all the same.
     pub(super) fn share<O: Output<B>>(&self, context: &mut Context<'_, O>, packet: &B) {
-        let interface = InterfaceId(packet.meta().interface);
-        if context.snapshot.twin(interface) == Twin::Unhandled {
-            self.counters.count_copied(pass(context.out, interface, packet));
-        }
+        self.copy(context, packet, Twin::Unhandled);
     }
 
     /// Copies a received packet where the kernel gets everything.
     pub(super) fn mirror<O: Output<B>>(&self, context: &mut Context<'_, O>, packet: &B) {
+        self.copy(context, packet, Twin::Everything);
+    }
+
+    fn copy<O: Output<B>>(&self, context: &mut Context<'_, O>, packet: &B, wanted: Twin) {
         let interface = InterfaceId(packet.meta().interface);
-        if context.snapshot.twin(interface) == Twin::Everything {
-            self.counters.count_copied(pass(context.out, interface, packet));
+        if context.snapshot.twin(interface) == wanted {
+            let (class, taken) = pass(context.out, interface, packet);
+            self.counters.count_copied(class, taken);
         }
     }
 
@@ -97,8 +119,20 @@ impl<B: Buffer> Worker<'_, B> {
     }
 }
 
-fn pass<B: Buffer, O: Output<B>>(out: &mut O, interface: InterfaceId, packet: &B) -> bool {
-    out.to_kernel(interface, packet.bytes(), KernelClass::of(packet.bytes()))
+/// Gives the kernel a copy of a packet; says of what class it is, and whether the kernel took it.
+fn pass<B: Buffer, O: Output<B>>(out: &mut O, interface: InterfaceId, packet: &B) -> (KernelClass, bool) {
+    let class = KernelClass::of(packet.bytes());
+    (class, out.to_kernel(interface, packet.bytes(), class))
+}
+
+/// Whether what is refused here for `reason` may be for the kernel.
+fn goes_up(snapshot: &Snapshot, destination: Ipv4Addr, reason: DropReason) -> bool {
+    match reason {
+        // The kernel may have the address too, and connections of its own.
+        DropReason::NoService | DropReason::UnrelatedIcmpError => true,
+        DropReason::NotLocal => is_kernels(snapshot, destination),
+        _ => false,
+    }
 }
 
 /// Whether packets to an address are for the kernel: by a route of scope kni_host, or because nothing here has the

@@ -75,7 +75,7 @@ impl<B: Buffer> Worker<'_, B> {
         }
         match check_icmp(&packet, ip) {
             Ok(header) if icmp_error::is_error(&header) => {
-                return self.discard(packet, DropReason::UnrelatedIcmpError);
+                return self.hand_over(context, packet, DropReason::UnrelatedIcmpError);
             }
             Ok(_) => {}
             Err(reason) => return self.discard(packet, reason),

@@ -25,7 +25,8 @@ impl<B: Buffer> Worker<'_, B> {
         }
         let Some((number, direction)) = self.flows.find(&quote.key, self.flows.hash(&quote.key)) else {
             let here = context.snapshot.addresses.contains_key(&ip.dst);
-            return self.discard(packet, if here { DropReason::UnrelatedIcmpError } else { DropReason::NotLocal });
+            let reason = if here { DropReason::UnrelatedIcmpError } else { DropReason::NotLocal };
+            return self.take_refused(context, packet, ip.dst, reason);
         };
         if let Err(reason) = self.choose_way(context, number, direction) {
             return self.discard(packet, reason);
