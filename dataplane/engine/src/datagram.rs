@@ -156,6 +156,11 @@ impl<B> Datagrams<B> {
     }
 
     /// The way of a fragment that is not the first, if the first has come.
+    pub(crate) fn way(&self, ip: &Ipv4, now: Tick) -> Option<Way> {
+        self.slots[self.find(DatagramKey::of(ip), now)?].way
+    }
+
+    /// The same, and the fragment is taken as gone that way.
     pub(crate) fn follow(&mut self, ip: &Ipv4, now: Tick) -> Option<Way> {
         let number = self.find(DatagramKey::of(ip), now)?;
         let slot = &mut self.slots[number];
@@ -165,6 +170,16 @@ impl<B> Datagrams<B> {
             *slot = Slot::FREE;
         }
         Some(way)
+    }
+
+    /// Whether a fragment may wait for the first.
+    pub(crate) fn has_room(&self, ip: &Ipv4, now: Tick) -> bool {
+        let key = DatagramKey::of(ip);
+        match self.find(key, now) {
+            Some(number) => self.slots[number].waiting.len() < QUEUE && self.held.has_room(),
+            // What waits in the slot that gives way makes room.
+            None => self.slots[self.oldest(key, now)].waiting.len() > 0 || self.held.has_room(),
+        }
     }
 
     /// Lets a fragment wait for the first; gives it back when too many wait.
@@ -203,20 +218,25 @@ impl<B> Datagrams<B> {
         self.set_of(key).find(|&number| self.slots[number].key == Some(key) && !self.slots[number].is_expired(now))
     }
 
-    /// The slot of a datagram; of a new one, the first of: a free slot, the one that has been taken longest.
+    /// The slot of a datagram, which may be new.
     fn find_or_add(&mut self, key: DatagramKey, now: Tick, discard: impl FnMut(B)) -> usize {
         if let Some(number) = self.find(key, now) {
             return number;
         }
+        let number = self.oldest(key, now);
+        self.forget(number, discard);
+        self.slots[number] = Slot { key: Some(key), since: now, ..Slot::FREE };
+        number
+    }
+
+    /// The slot for a new datagram, the first of: a free slot, the one that has been taken longest.
+    fn oldest(&self, key: DatagramKey, now: Tick) -> usize {
         let age = |number: &usize| match &self.slots[*number] {
             slot if slot.key.is_none() || slot.key == Some(key) => i32::MAX,
             slot => now.since(slot.since),
         };
         let set = self.set_of(key);
-        let number = set.clone().max_by_key(age).unwrap_or(set.start);
-        self.forget(number, discard);
-        self.slots[number] = Slot { key: Some(key), since: now, ..Slot::FREE };
-        number
+        set.clone().max_by_key(age).unwrap_or(set.start)
     }
 
     fn forget(&mut self, number: usize, mut discard: impl FnMut(B)) {

@@ -13,6 +13,20 @@ pub(crate) const MOST: usize = 32;
 /// A packet's fragments, in order.
 pub(crate) type Fragments<B> = ArrayVec<B, MOST>;
 
+/// Whether a frame need not be cut.
+#[inline]
+pub(crate) fn fits(frame: &[u8], mtu: usize) -> bool {
+    frame.len() <= ethernet::HEADER_LEN + mtu
+}
+
+/// How many frames a frame leaves in.
+///
+/// # Errors
+/// Why it cannot be cut.
+pub(crate) fn pieces(frame: &[u8], mtu: usize) -> Result<usize, DropReason> {
+    if fits(frame, mtu) { Ok(1) } else { plan(frame, mtu).map(|(_, pieces)| pieces) }
+}
+
 /// Cuts `packet` into fragments of at most `mtu` bytes. The first stays in the packet's own buffer. A packet that is a
 /// fragment itself is cut further.
 ///
@@ -45,25 +59,33 @@ fn step(ip: &Ipv4, mtu: usize) -> usize {
     mtu.saturating_sub(ip.header_len) & !7
 }
 
-/// The fragments after the first.
-fn cut_tail<B: Buffer>(
-    frame: &[u8],
-    mtu: usize,
-    mut allocate: impl FnMut() -> Option<B>,
-) -> Result<ArrayVec<B, { MOST - 1 }>, DropReason> {
+/// The header of the packet in `frame` and the number of fragments it is cut into.
+///
+/// # Errors
+/// Why it cannot be cut.
+fn plan(frame: &[u8], mtu: usize) -> Result<(Ipv4, usize), DropReason> {
     let packet = frame.get(ethernet::HEADER_LEN..).unwrap_or_default();
     let ip = ipv4::parse(packet, RxChecksum::Good).map_err(|_| DropReason::BadBuffer)?;
     let step = step(&ip, mtu);
     if ip.dont_fragment || step == 0 {
         return Err(DropReason::ExceedsMtu);
     }
-    let payload = &packet[ip.header_len..ip.total_len];
+    let pieces = (ip.total_len - ip.header_len).div_ceil(step);
+    if pieces > MOST { Err(DropReason::ExceedsMtu) } else { Ok((ip, pieces)) }
+}
+
+/// The fragments after the first.
+fn cut_tail<B: Buffer>(
+    frame: &[u8],
+    mtu: usize,
+    mut allocate: impl FnMut() -> Option<B>,
+) -> Result<ArrayVec<B, { MOST - 1 }>, DropReason> {
+    let (ip, _) = plan(frame, mtu)?;
+    let step = step(&ip, mtu);
+    let payload = &frame[ethernet::HEADER_LEN..][ip.header_len..ip.total_len];
     let mut tail = ArrayVec::new();
     let mut offset = step;
     for piece in payload.chunks(step).skip(1) {
-        if tail.is_full() {
-            return Err(DropReason::ExceedsMtu);
-        }
         let mut fragment = allocate().ok_or(DropReason::NoFragmentBuffer)?;
         let headers = ethernet::HEADER_LEN + ip.header_len;
         if !fragment.append(headers + piece.len()) {

@@ -17,11 +17,15 @@ use crate::parse::Segment;
 /// The room the server's announced MSS leaves for the client's address, IPv4 form.
 const MSS_REDUCTION: u16 = 8;
 
-/// Whether the client's address could be conveyed where it should be.
+/// Whether a packet tells the server the client's endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    Done,
-    ToaNoRoom,
+pub enum Toa {
+    /// It need not.
+    NotDue,
+    /// It does.
+    Inserted,
+    /// It should, but has no room.
+    NoRoom,
 }
 
 /// Rewrites a packet of `flow`. Lengths were checked when the segment was parsed, so an error is a buffer that cannot
@@ -31,7 +35,7 @@ pub(crate) fn rewrite(
     segment: &Segment,
     flow: &mut Flow,
     direction: Direction,
-) -> Result<Outcome, DropReason> {
+) -> Result<Toa, DropReason> {
     let endpoints = flow.endpoints();
     let (source, destination) = ends(&endpoints, direction);
     let key = &segment.key;
@@ -50,7 +54,7 @@ pub(crate) fn rewrite(
             header.src_port.set(source.1);
             header.dst_port.set(destination.1);
             header.checksum.set(delta.apply_udp(header.checksum.get()));
-            return Ok(Outcome::Done);
+            return Ok(Toa::NotDue);
         }
         Some(tcp) => {
             let delta = delta.combine(shift(transport, tcp, flow, direction)?);
@@ -59,14 +63,14 @@ pub(crate) fn rewrite(
             header.dst_port.set(destination.1);
             header.checksum.set(delta.apply(header.checksum.get()));
             if direction == Direction::Out || !carries_toa(tcp, flow) {
-                return Ok(Outcome::Done);
+                return Ok(Toa::NotDue);
             }
         }
     }
     let client = SocketAddr::new(endpoints.client.0.into(), endpoints.client.1);
     match toa::insert(packet, ethernet::HEADER_LEN, client, usize::from(flow.mtu(direction))) {
-        Ok(_) => Ok(Outcome::Done),
-        Err(_) => Ok(Outcome::ToaNoRoom),
+        Ok(_) => Ok(Toa::Inserted),
+        Err(_) => Ok(Toa::NoRoom),
     }
 }
 

@@ -46,6 +46,11 @@ impl<B> Holding<B> {
         self.count
     }
 
+    /// Whether there is room for another.
+    pub(crate) fn has_room(&self) -> bool {
+        self.count < self.places.len()
+    }
+
     /// Puts a packet at the end of a queue; gives it back when there is no room.
     pub(crate) fn push(&mut self, queue: &mut Queue, packet: B) -> Result<(), B> {
         let number = self.free;

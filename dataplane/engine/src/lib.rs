@@ -23,6 +23,7 @@ mod scheduler;
 pub mod snapshot;
 pub mod steering;
 mod time;
+pub mod verdict;
 mod worker;
 
 pub use drop_reason::{DropReason, Event};

@@ -41,6 +41,16 @@ pub struct PortPool {
     buckets: Box<[Bucket]>,
 }
 
+/// A free port, found but not taken.
+#[derive(Clone, Copy, Debug)]
+pub struct FreePort {
+    /// The port.
+    pub port: u16,
+    bucket: usize,
+    class: usize,
+    position: usize,
+}
+
 /// The bucket of a remote endpoint.
 fn bucket_of(remote: (Ipv4Addr, u16)) -> usize {
     let mixed = (u64::from(remote.0.to_bits()) << 16 | u64::from(remote.1)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -54,15 +64,17 @@ impl PortPool {
         PortPool { buckets: (0..BUCKETS).map(|_| bucket()).collect() }
     }
 
-    /// Hands out a port of `local` towards `remote` by which replies reach `worker`, or nothing when all are in use.
-    pub fn allocate(
-        &mut self,
+    /// The port of `local` towards `remote` that is next to be handed out, of those by which replies reach `worker`;
+    /// nothing when all are in use.
+    pub fn find(
+        &self,
         steering: &Steering,
         worker: WorkerId,
         local: Ipv4Addr,
         remote: (Ipv4Addr, u16),
-    ) -> Option<u16> {
-        let bucket = self.buckets.get_mut(bucket_of(remote))?;
+    ) -> Option<FreePort> {
+        let number = bucket_of(remote);
+        let bucket = self.buckets.get(number)?;
         let reply = FlowKey {
             source: remote.0,
             destination: local,
@@ -70,10 +82,17 @@ impl PortPool {
             destination_port: 0,
             protocol: ipv4::TCP,
         };
-        let turn = usize::from(bucket.turn);
+        let mut classes = steering.classes(&reply, worker, usize::from(bucket.turn));
+        let (class, position) = classes.find_map(|class| Some((class, bucket.find(steering, class)?)))?;
+        Some(FreePort { port: steering.port_at(position)?, bucket: number, class, position })
+    }
+
+    /// Hands out a port that was found and has not been handed out since.
+    pub fn take(&mut self, steering: &Steering, found: FreePort) {
+        let Some(bucket) = self.buckets.get_mut(found.bucket) else { return };
         bucket.turn = bucket.turn.wrapping_add(1);
-        let position = steering.classes(&reply, worker, turn).find_map(|class| bucket.take(steering, class))?;
-        steering.port_at(position)
+        bucket.used[found.position / 64] |= 1 << (found.position % 64);
+        bucket.next[found.class] = (found.position + 1 - steering.positions(found.class).start) as u16;
     }
 
     /// Takes back a port.
@@ -91,14 +110,11 @@ impl Default for PortPool {
 }
 
 impl Bucket {
-    /// Takes the first free position of a class, from where the last one was taken.
-    fn take(&mut self, steering: &Steering, class: usize) -> Option<usize> {
+    /// The first free position of a class, from where the last one was taken.
+    fn find(&self, steering: &Steering, class: usize) -> Option<usize> {
         let range = steering.positions(class);
         let middle = (range.start + usize::from(self.next[class])).min(range.end);
-        let position = self.first_free(middle, range.end).or_else(|| self.first_free(range.start, middle))?;
-        self.used[position / 64] |= 1 << (position % 64);
-        self.next[class] = (position + 1 - range.start) as u16;
-        Some(position)
+        self.first_free(middle, range.end).or_else(|| self.first_free(range.start, middle))
     }
 
     fn first_free(&self, start: usize, end: usize) -> Option<usize> {
@@ -129,7 +145,9 @@ mod tests {
     }
 
     fn take(pool: &mut PortPool, steering: &Steering, worker: u16) -> Option<u16> {
-        pool.allocate(steering, WorkerId(worker), LOCAL, SERVER)
+        let found = pool.find(steering, WorkerId(worker), LOCAL, SERVER)?;
+        pool.take(steering, found);
+        Some(found.port)
     }
 
     fn reply(port: u16) -> FlowKey {
@@ -161,7 +179,7 @@ mod tests {
         assert_eq!(take(&mut pool, &steering, 0), Some(40000));
         assert_eq!(take(&mut pool, &steering, 0), None);
         let elsewhere = (1..=u16::MAX).map(|port| (SERVER.0, port)).find(|&s| bucket_of(s) != bucket_of(SERVER));
-        assert!(pool.allocate(&steering, WorkerId(0), LOCAL, elsewhere.unwrap()).is_some());
+        assert!(pool.find(&steering, WorkerId(0), LOCAL, elsewhere.unwrap()).is_some());
     }
 
     #[test]

@@ -22,12 +22,21 @@ impl RateLimit {
         RateLimit { cost, limit: cost * at_once, owed: Duration::ZERO, reckoned: Time(0) }
     }
 
-    /// Whether one more may pass.
+    /// What is still owed.
+    fn owed(&self, now: Time) -> Duration {
+        self.owed.saturating_sub(Duration::from_nanos(now.0.saturating_sub(self.reckoned.0)))
+    }
+
+    /// Whether one more would pass.
+    pub(crate) fn allows(&self, now: Time) -> bool {
+        self.owed(now) + self.cost <= self.limit
+    }
+
+    /// Lets one more pass, if it may.
     pub(crate) fn allow(&mut self, now: Time) -> bool {
-        let passed = Duration::from_nanos(now.0.saturating_sub(self.reckoned.0));
-        self.owed = self.owed.saturating_sub(passed);
+        let allowed = self.allows(now);
+        self.owed = self.owed(now);
         self.reckoned = now;
-        let allowed = self.owed + self.cost <= self.limit;
         if allowed {
             self.owed += self.cost;
         }

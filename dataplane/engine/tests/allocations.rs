@@ -122,6 +122,13 @@ fn a_million_packets_allocate_nothing() {
         ends += live.saturating_sub(world.counters().connections.get());
     }
     assert_eq!(allocations() - before, 0, "allocations on the packet path");
+    let frames: Vec<_> = templates.iter().map(|frame| HeapBuffer::new(frame)).collect();
+    let before = allocations();
+    for frame in frames {
+        let packet = frame.with_meta(Meta { interface: WAN.0, ..Meta::default() });
+        std::mem::forget(world.worker.explain(&world.snapshot, world.now, packet));
+    }
+    assert_eq!(allocations() - before, 0, "allocations where a worker explains");
     assert!(ends > 4096, "not even one table of flows ended meanwhile: {ends}");
     assert!(sink.sent > 100_000, "packets went out: {}", sink.sent);
 }

@@ -107,8 +107,12 @@ impl Endpoints {
 
 impl Flow {
     pub(super) fn fill(&mut self, endpoints: &Endpoints, state: State, now: Tick) {
-        let generation = self.generation;
-        *self = Flow {
+        *self = Flow { generation: self.generation, ..Flow::new(endpoints, state, now) };
+    }
+
+    /// A flow that is in no table.
+    pub(crate) fn new(endpoints: &Endpoints, state: State, now: Tick) -> Self {
+        Flow {
             client: endpoints.client.0.to_bits(),
             vip: endpoints.virt.0.to_bits(),
             local: endpoints.local.0.to_bits(),
@@ -121,11 +125,10 @@ impl Flow {
             state: state as u8,
             flags: LIVE,
             last_seen: now.0,
-            generation,
             wheel_next: NONE,
             wheel_previous: NONE,
             ..Flow::new_zeroed()
-        };
+        }
     }
 
     pub(super) fn clear(&mut self) {
@@ -191,6 +194,11 @@ impl Flow {
     #[inline]
     pub(crate) fn touch(&mut self, now: Tick) {
         self.last_seen = now.0;
+    }
+
+    /// When the last packet came.
+    pub(crate) fn last_seen(&self) -> Tick {
+        Tick(self.last_seen)
     }
 
     /// When it expires if no packet comes.

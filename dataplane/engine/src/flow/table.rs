@@ -112,6 +112,11 @@ impl<'m> FlowTable<'m> {
         self.header.flows
     }
 
+    /// Whether every entry is in use.
+    pub fn is_full(&self) -> bool {
+        self.header.free == NONE
+    }
+
     /// The hash of a key, to be given to the other calls.
     #[inline]
     pub fn hash(&self, key: &FlowKey) -> u64 {

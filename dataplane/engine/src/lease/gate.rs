@@ -62,15 +62,21 @@ impl Gates {
         server.standing.set(gate);
     }
 
-    /// Whether the server of a slot may have another connection. A refusal is noted for control to see.
+    /// Whether the server of a slot may have another connection.
+    #[inline]
+    pub fn is_open(&self, slot: u32) -> bool {
+        self.0.get(slot as usize).is_some_and(|gate| !gate.closed)
+    }
+
+    /// The same, and a refusal is noted for control to see.
     #[inline]
     pub fn admits(&mut self, slot: u32, server: &ServerCounters) -> bool {
-        let Some(gate) = self.0.get_mut(slot as usize) else { return false };
-        if gate.closed && !gate.wanted {
+        let open = self.is_open(slot);
+        if let Some(gate) = self.0.get_mut(slot as usize).filter(|gate| gate.closed && !gate.wanted) {
             gate.wanted = true;
             server.standing.set(gate);
         }
-        !gate.closed
+        open
     }
 
     /// The server has another connection, which its counters hold already.

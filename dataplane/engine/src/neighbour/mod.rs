@@ -11,7 +11,7 @@ use net::MacAddr;
 use crate::id::InterfaceId;
 
 pub use owner::{Action, Entry, Owner, State, Timers};
-pub use table::{Limits, Neighbours, Resolution};
+pub use table::{Known, Limits, Neighbours, Resolution};
 
 /// Names a neighbour: where it is and its address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

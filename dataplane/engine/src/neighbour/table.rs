@@ -85,6 +85,17 @@ pub enum Resolution {
     Gone,
 }
 
+/// What a worker has of a neighbour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// The neighbour.
+    pub key: NeighbourKey,
+    /// Its MAC address; absent while packets wait for it.
+    pub mac: Option<MacAddr>,
+    /// Whether it has not been confirmed for a while.
+    pub stale: bool,
+}
+
 impl<B> Neighbours<B> {
     /// An empty table. `limits.neighbours` is capped at [`NextHop::MAX`].
     pub fn new(limits: Limits, hash_key: [u64; 4]) -> Self {
@@ -122,13 +133,41 @@ impl<B> Neighbours<B> {
 
     /// The name of a neighbour, made up when it is new; `None` when the table is full.
     pub fn resolve(&mut self, key: NeighbourKey) -> Option<NextHop> {
+        match self.find(key) {
+            Some(hop) => Some(hop),
+            None => self.add(key),
+        }
+    }
+
+    /// The name of a neighbour, if it has one.
+    pub fn find(&self, key: NeighbourKey) -> Option<NextHop> {
         let hash = self.hasher.hash_one(key);
-        let found = self.by_key.find(hash, |&number| self.slots[number as usize].key == key).copied();
-        let number = match found {
-            Some(number) => number,
-            None => self.add(key, hash)?,
-        };
+        let number = *self.by_key.find(hash, |&number| self.slots[number as usize].key == key)?;
         Some(NextHop::new(number as usize, self.slots[number as usize].generation))
+    }
+
+    /// Whether no new neighbour gets a name.
+    pub fn is_full(&self) -> bool {
+        self.free_slot == NONE
+    }
+
+    /// Whether a name still is a neighbour's.
+    #[inline]
+    pub fn is_current(&self, hop: NextHop) -> bool {
+        self.slots.get(hop.index()).is_some_and(|slot| hop.is_of(slot.generation) && slot.state != SlotState::Free)
+    }
+
+    /// What there is of a neighbour; `None` when the name is out of date.
+    pub fn get(&self, hop: NextHop) -> Option<Known> {
+        let slot = self.slots.get(hop.index()).filter(|_| self.is_current(hop))?;
+        let mac = matches!(slot.state, SlotState::Known | SlotState::Stale).then_some(slot.mac);
+        Some(Known { key: slot.key, mac, stale: slot.state == SlotState::Stale })
+    }
+
+    /// Whether another packet may wait for a neighbour; one without a name has none waiting.
+    pub fn has_room(&self, hop: Option<NextHop>) -> bool {
+        let waiting = hop.and_then(|hop| self.slots.get(hop.index())).map_or(0, |slot| slot.waiting.len());
+        waiting < self.queue_limit && self.held.has_room()
     }
 
     /// Where a packet to `hop` goes. What there is to tell the owner goes to `note`, with the packet's source address,
@@ -171,8 +210,9 @@ impl<B> Neighbours<B> {
 
     /// Keeps a packet until `hop` is known; gives it back when there is no room.
     pub fn hold(&mut self, hop: NextHop, packet: B) -> Result<(), B> {
+        let room = self.has_room(Some(hop));
         match self.slots.get_mut(hop.index()) {
-            Some(slot) if slot.waiting.len() < self.queue_limit => self.held.push(&mut slot.waiting, packet),
+            Some(slot) if room => self.held.push(&mut slot.waiting, packet),
             _ => Err(packet),
         }
     }
@@ -213,14 +253,14 @@ impl<B> Neighbours<B> {
         }
     }
 
-    fn add(&mut self, key: NeighbourKey, hash: u64) -> Option<u32> {
-        let number = self.free_slot;
+    fn add(&mut self, key: NeighbourKey) -> Option<NextHop> {
+        let (number, hash) = (self.free_slot, self.hasher.hash_one(key));
         let slot = self.slots.get_mut(number as usize)?;
         self.free_slot = slot.next_free;
         *slot = Slot { key, state: SlotState::Waiting, noted: None, waiting: Queue::EMPTY, ..*slot };
         let (slots, hasher) = (&self.slots, &self.hasher);
         self.by_key.insert_unique(hash, number, |&other| hasher.hash_one(slots[other as usize].key));
-        Some(number)
+        Some(NextHop::new(number as usize, slots[number as usize].generation))
     }
 
     fn remove(&mut self, index: usize) {

@@ -7,79 +7,122 @@ use net::tcp::Flags;
 
 use super::{Context, Worker};
 use crate::drop_reason::DropReason;
-use crate::flow::{Direction, Endpoints, NoRoom, State};
+use crate::flow::{Direction, Endpoints, Flow, NoRoom, State};
 use crate::id::NextHop;
+use crate::isn::IsnGenerator;
 use crate::parse::Segment;
+use crate::port::FreePort;
 use crate::snapshot::{Local, Server, Service, ServiceKey, Snapshot};
+use crate::time::Time;
 
 /// Local addresses tried for one connection, as in DPVS.
 const LOCALS_TRIED: usize = 16;
 
 impl<B: Buffer> Worker<'_, B> {
     /// The connection of a packet and the packet's direction, or why it has none.
-    ///
-    /// A SYN between the endpoints of a connection that is over begins a new one (RFC 9293, 3.6.1, MAY-2). It is
-    /// admitted like any other, where DPVS goes on with the old server, port and shift of numbers: so it goes where new
-    /// connections go now, and to the server it comes from an endpoint that has no past there, whose numbers it could
-    /// refuse for being old. Should the SYN be an old duplicate, the client resets what came of it, and the server's
-    /// own TIME-WAIT has not been touched.
     pub(super) fn find_or_admit<O>(
         &mut self,
         context: &Context<'_, O>,
         segment: &Segment,
         hash: u64,
     ) -> Result<(u32, Direction), DropReason> {
-        if let Some((number, direction)) = self.flows.find(&segment.key, hash) {
-            let over = matches!(self.flows.flow(number).state(), State::TcpTimeWait | State::TcpClose);
-            if !(over && direction == Direction::In && is_opening(segment)) {
-                return Ok((number, direction));
-            }
-            self.give_back(number);
-            self.flows.remove(number);
+        match self.place(segment, hash) {
+            Place::In(number, direction) => Ok((number, direction)),
+            Place::New { over } => self.admit(context, segment, over).map(|number| (number, Direction::In)),
         }
-        self.admit(context, segment).map(|number| (number, Direction::In))
     }
 
-    /// Makes a connection for a packet that belongs to none, or says why there will be none.
-    fn admit<O>(&mut self, context: &Context<'_, O>, segment: &Segment) -> Result<u32, DropReason> {
+    /// Whether a packet is a connection's or may begin one.
+    ///
+    /// A SYN between the endpoints of a connection that is over begins a new one (RFC 9293, 3.6.1, MAY-2). It is
+    /// admitted like any other, where DPVS goes on with the old server, port and shift of numbers: so it goes where new
+    /// connections go now, and to the server it comes from an endpoint that has no past there, whose numbers it could
+    /// refuse for being old. Should the SYN be an old duplicate, the client resets what came of it, and the server's
+    /// own TIME-WAIT has not been touched.
+    #[inline]
+    pub(super) fn place(&self, segment: &Segment, hash: u64) -> Place {
+        let Some((number, direction)) = self.flows.find(&segment.key, hash) else { return Place::New { over: None } };
+        let over = matches!(self.flows.flow(number).state(), State::TcpTimeWait | State::TcpClose);
+        if over && direction == Direction::In && is_opening(segment) {
+            Place::New { over: Some(number) }
+        } else {
+            Place::In(number, direction)
+        }
+    }
+
+    /// Makes a connection for a packet that belongs to none, in the place of one that is over if there is such, or says
+    /// why there will be none.
+    fn admit<O>(&mut self, context: &Context<'_, O>, segment: &Segment, over: Option<u32>) -> Result<u32, DropReason> {
         let service = service_for(context.snapshot, segment)?;
         let cursor = self.cursors.get_mut(service.slot as usize).ok_or(DropReason::NoService)?;
         let (gates, counters) = (&mut self.gates, &self.counters);
         let picked = service.schedule(cursor, counters, |slot| gates.admits(slot, counters.server(slot)));
+        let missed = |slot| counters.local(slot).missed.add(1);
+        let admission = self.plan(context.snapshot, service, picked, (segment, over), missed)?;
+        self.connect(context, segment, &admission)
+    }
+
+    /// What [`Worker::admit`] would do, without doing it.
+    pub(super) fn foresee<'s>(
+        &self,
+        snapshot: &'s Snapshot,
+        segment: &Segment,
+        over: Option<u32>,
+    ) -> Result<Admission<'s>, DropReason> {
+        let service = service_for(snapshot, segment)?;
+        let mut cursor = *self.cursors.get(service.slot as usize).ok_or(DropReason::NoService)?;
+        let picked = service.schedule(&mut cursor, &self.counters, |slot| self.gates.is_open(slot));
+        self.plan(snapshot, service, picked, (segment, over), |_| {})
+    }
+
+    /// The connection that a packet begins, once the scheduler has picked a server. Local addresses without a port left
+    /// go to `missed`.
+    fn plan<'s>(
+        &self,
+        snapshot: &Snapshot,
+        service: &'s Service,
+        picked: Option<&Server>,
+        (segment, over): (&Segment, Option<u32>),
+        missed: impl FnMut(u32),
+    ) -> Result<Admission<'s>, DropReason> {
         let server = *picked.ok_or_else(|| service.without_server())?;
-        if context.snapshot.routes.lookup(server.address).is_none() {
+        if snapshot.routes.lookup(server.address).is_none() {
             return Err(DropReason::NoRoute);
         }
-        let (local, port) = self.allocate(service, &server, segment)?;
+        let (local, port) = self.find_port(service, &server, segment, missed)?;
+        if self.flows.is_full() && over.is_none() {
+            return Err(DropReason::ConnectionTableFull);
+        }
         let endpoints = Endpoints {
             protocol: segment.key.protocol,
             client: (segment.key.source, segment.key.source_port),
             virt: (segment.key.destination, segment.key.destination_port),
-            local: (local.address, port),
+            local: (local.address, port.port),
             server: (server.address, server.port),
         };
         let state = if segment.tcp.is_some() { State::TcpNone } else { State::UdpNone };
-        let timeout = context.snapshot.timeouts.of(state, service.connection_timeout);
-        let number = match self.flows.insert(&endpoints, state, timeout, context.tick) {
-            Ok(number) => number,
-            Err(NoRoom::Entries | NoRoom::Buckets) => {
-                if let Some(Some(pool)) = self.pools.get_mut(local.local_slot as usize) {
-                    pool.release(&self.steering, endpoints.server, port);
-                }
-                return Err(DropReason::ConnectionTableFull);
-            }
-        };
-        let flow = self.flows.flow_mut(number);
-        flow.server_slot = server.slot;
-        flow.service_timeout = service.connection_timeout;
-        flow.local_slot = local.local_slot;
-        flow.binding_slot = local.binding_slot;
-        flow.route_generation = context.snapshot.routes.generation;
-        flow.set_next_hop(Direction::In, NextHop::NONE);
-        flow.set_next_hop(Direction::Out, NextHop::NONE);
-        if let Some(tcp) = &segment.tcp {
-            flow.sequence_delta = self.isn.generate(&endpoints, context.now).wrapping_sub(tcp.seq);
+        Ok(Admission { service, server, local, port, over, endpoints, state })
+    }
+
+    /// Makes the connection.
+    fn connect<O>(
+        &mut self,
+        context: &Context<'_, O>,
+        segment: &Segment,
+        admission: &Admission<'_>,
+    ) -> Result<u32, DropReason> {
+        let Admission { service, server, local, port, over, endpoints, state } = admission;
+        if let Some(number) = *over {
+            self.give_back(number);
+            self.flows.remove(number);
         }
+        let timeout = context.snapshot.timeouts.of(*state, service.connection_timeout);
+        let inserted = self.flows.insert(endpoints, *state, timeout, context.tick);
+        let number = inserted.map_err(|_: NoRoom| DropReason::ConnectionTableFull)?;
+        if let Some(Some(pool)) = self.pools.get_mut(local.local_slot as usize) {
+            pool.take(&self.steering, *port);
+        }
+        admission.furnish(self.flows.flow_mut(number), context.snapshot, segment, &self.isn, context.now);
         self.counters.local(local.local_slot).ports_in_use.add(1);
         self.counters.binding(local.binding_slot).add(1);
         let counters = self.counters.server(server.slot);
@@ -91,20 +134,69 @@ impl<B: Buffer> Worker<'_, B> {
 
     /// A port of one of the service's local addresses. Where to begin follows from the client, so the choice of
     /// address does not fall into step with the choice of server.
-    fn allocate(&mut self, service: &Service, server: &Server, segment: &Segment) -> Result<(Local, u16), DropReason> {
+    fn find_port(
+        &self,
+        service: &Service,
+        server: &Server,
+        segment: &Segment,
+        mut missed: impl FnMut(u32),
+    ) -> Result<(Local, FreePort), DropReason> {
         let count = service.locals.len();
         if count == 0 {
             return Err(DropReason::NoLocalAddress);
         }
         let start = self.flows.hash(&segment.key) as usize % count;
         for local in service.locals.iter().cycle().skip(start).take(count.min(LOCALS_TRIED)) {
-            let Some(Some(pool)) = self.pools.get_mut(local.local_slot as usize) else { continue };
-            match pool.allocate(&self.steering, self.id, local.address, (server.address, server.port)) {
+            let Some(Some(pool)) = self.pools.get(local.local_slot as usize) else { continue };
+            match pool.find(&self.steering, self.id, local.address, (server.address, server.port)) {
                 Some(port) => return Ok((*local, port)),
-                None => self.counters.local(local.local_slot).missed.add(1),
+                None => missed(local.local_slot),
             }
         }
         Err(DropReason::NoPort)
+    }
+}
+
+/// Where a packet belongs.
+pub(super) enum Place {
+    /// To a connection.
+    In(u32, Direction),
+    /// To none, or to one that is over and makes way for a new one.
+    New { over: Option<u32> },
+}
+
+/// A connection that may begin, and what was chosen for it.
+pub(super) struct Admission<'s> {
+    pub(super) service: &'s Service,
+    pub(super) server: Server,
+    local: Local,
+    port: FreePort,
+    /// The connection that makes way.
+    pub(super) over: Option<u32>,
+    pub(super) endpoints: Endpoints,
+    pub(super) state: State,
+}
+
+impl Admission<'_> {
+    /// Gives a flow that begins what its packets need.
+    pub(super) fn furnish(
+        &self,
+        flow: &mut Flow,
+        snapshot: &Snapshot,
+        segment: &Segment,
+        isn: &IsnGenerator,
+        now: Time,
+    ) {
+        flow.server_slot = self.server.slot;
+        flow.service_timeout = self.service.connection_timeout;
+        flow.local_slot = self.local.local_slot;
+        flow.binding_slot = self.local.binding_slot;
+        flow.route_generation = snapshot.routes.generation;
+        flow.set_next_hop(Direction::In, NextHop::NONE);
+        flow.set_next_hop(Direction::Out, NextHop::NONE);
+        if let Some(tcp) = &segment.tcp {
+            flow.sequence_delta = isn.generate(&self.endpoints, now).wrapping_sub(tcp.seq);
+        }
     }
 }
 

@@ -4,13 +4,16 @@ use net::ipv4::{self, Ipv4};
 use net::{Buffer, RxChecksum, ethernet};
 
 use super::forward::take_hop;
+use super::kernel::judge_refused;
+use super::refuse::Obstacle;
 use super::{Arrival, Context, Worker};
 use crate::datagram::{DatagramKey, FlowWay, Way};
 use crate::drop_reason::DropReason;
-use crate::flow::Direction;
+use crate::flow::{Direction, Flow};
 use crate::fullnat;
 use crate::id::WorkerId;
 use crate::output::Output;
+use crate::snapshot::Snapshot;
 
 impl<B: Buffer> Worker<'_, B> {
     /// Sends a rewritten first fragment, and what came before it of the same datagram.
@@ -83,7 +86,8 @@ impl<B: Buffer> Worker<'_, B> {
             None => {}
         }
         if !context.snapshot.addresses.contains_key(&ip.dst) {
-            return self.take_refused(context, packet, ip.dst, DropReason::NotLocal);
+            let judgement = judge_refused(context.snapshot, ip.dst, DropReason::NotLocal);
+            return self.act_on(context, packet, judgement);
         }
         let drops = self.counters.drops(DropReason::FragmentTableFull);
         if let Err(packet) = self.datagrams.hold(ip, packet, context.tick, |_| drops.add(1)) {
@@ -98,16 +102,14 @@ impl<B: Buffer> Worker<'_, B> {
         }
         self.flows.flow_mut(number).touch(context.tick);
         self.count(number, direction, ip);
-        if let Err(reason) = self.choose_way(context, number, direction) {
-            return self.discard(packet, reason);
-        }
-        if let Some(obstacle) = self.obstacle(context, number, direction, ip) {
+        let mtu = match self.choose_way(context, number, direction) {
+            Ok(mtu) => mtu,
+            Err(reason) => return self.discard(packet, reason),
+        };
+        if let Some(obstacle) = Obstacle::of(context.snapshot, ip, mtu) {
             return self.refuse(context, number, direction, packet, ip, obstacle);
         }
-        if context.snapshot.settings.decrement_ttl {
-            take_hop(&mut packet);
-        }
-        if let Err(reason) = fullnat::readdress(&mut packet, self.flows.flow(number), direction) {
+        if let Err(reason) = translate_fragment(context.snapshot, &mut packet, self.flows.flow(number), direction) {
             return self.discard(packet, reason);
         }
         identify(&mut packet, way.identification);
@@ -119,6 +121,19 @@ impl<B: Buffer> Worker<'_, B> {
         let next = self.identification.wrapping_add(1);
         std::mem::replace(&mut self.identification, next)
     }
+}
+
+/// Makes of a fragment that is not the first, whose TTL is above 1, what goes on, but for the identification.
+pub(super) fn translate_fragment(
+    snapshot: &Snapshot,
+    packet: &mut impl Buffer,
+    flow: &Flow,
+    direction: Direction,
+) -> Result<(), DropReason> {
+    if snapshot.settings.decrement_ttl {
+        take_hop(packet);
+    }
+    fullnat::readdress(packet, flow, direction)
 }
 
 /// Gives a packet an identification.

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 
 use net::Buffer;
 
+use super::local::Judgement;
 use super::{Context, Worker};
 use crate::drop_reason::DropReason;
 use crate::id::InterfaceId;
@@ -14,50 +15,18 @@ use crate::parse::{Segment, Unhandled};
 use crate::snapshot::{Snapshot, Twin};
 
 impl<B: Buffer> Worker<'_, B> {
-    /// Takes a packet that parsing found nothing here to handle.
-    pub(super) fn take_unhandled<O: Output<B>>(
-        &self,
-        context: &mut Context<'_, O>,
-        packet: B,
-        Unhandled { reason, only_to }: Unhandled,
-    ) {
-        let snapshot = context.snapshot;
-        match only_to {
-            Some(address) if !(snapshot.addresses.contains_key(&address) || is_kernels(snapshot, address)) => {
-                self.discard(packet, reason);
-            }
-            _ => self.hand_over(context, packet, reason),
-        }
-    }
-
-    /// Takes a packet that nothing here has a use for.
-    pub(super) fn take_refused<O: Output<B>>(
-        &self,
-        context: &mut Context<'_, O>,
-        packet: B,
-        destination: Ipv4Addr,
-        reason: DropReason,
-    ) {
-        if goes_up(context.snapshot, destination, reason) {
-            self.hand_over(context, packet, reason);
-        } else {
-            self.discard(packet, reason);
-        }
-    }
-
     /// Takes a segment or datagram that is for no connection and no service. Where the kernel is to put the datagram
     /// together, its other fragments follow the first.
-    pub(super) fn take_refused_segment<O: Output<B>>(
+    pub(super) fn take_refused<O: Output<B>>(
         &mut self,
         context: &mut Context<'_, O>,
         packet: B,
         segment: &Segment,
         reason: DropReason,
     ) {
-        let destination = segment.key.destination;
-        let others = segment.ip.more_fragments && goes_up(context.snapshot, destination, reason);
-        self.take_refused(context, packet, destination, reason);
-        if others {
+        let judgement = judge_refused(context.snapshot, segment.key.destination, reason);
+        self.act_on(context, packet, judgement);
+        if segment.ip.more_fragments && matches!(judgement, Judgement::Kernel(_)) {
             self.follow_to_kernel(context, &segment.ip);
         }
     }
@@ -125,13 +94,23 @@ fn pass<B: Buffer, O: Output<B>>(out: &mut O, interface: InterfaceId, packet: &B
     (class, out.to_kernel(interface, packet.bytes(), class))
 }
 
-/// Whether what is refused here for `reason` may be for the kernel.
-fn goes_up(snapshot: &Snapshot, destination: Ipv4Addr, reason: DropReason) -> bool {
+/// Decides about a packet that parsing found nothing here to handle.
+pub(super) fn judge_unhandled(snapshot: &Snapshot, Unhandled { reason, only_to }: Unhandled) -> Judgement {
+    match only_to {
+        Some(address) if !(snapshot.addresses.contains_key(&address) || is_kernels(snapshot, address)) => {
+            Judgement::Drop(reason)
+        }
+        _ => Judgement::Kernel(reason),
+    }
+}
+
+/// Decides about a packet that nothing here has a use for.
+pub(super) fn judge_refused(snapshot: &Snapshot, destination: Ipv4Addr, reason: DropReason) -> Judgement {
     match reason {
         // The kernel may have the address too, and connections of its own.
-        DropReason::NoService | DropReason::UnrelatedIcmpError => true,
-        DropReason::NotLocal => is_kernels(snapshot, destination),
-        _ => false,
+        DropReason::NoService | DropReason::UnrelatedIcmpError => Judgement::Kernel(reason),
+        DropReason::NotLocal if is_kernels(snapshot, destination) => Judgement::Kernel(reason),
+        _ => Judgement::Drop(reason),
     }
 }
 

@@ -1,7 +1,5 @@
 //! Packets for the dataplane itself: ARP and ICMP echo.
 
-use std::net::Ipv4Addr;
-
 use net::arp::{Arp, Operation};
 use net::checksum::Delta;
 use net::ethernet::{self, EtherType};
@@ -9,12 +7,14 @@ use net::icmp::{self, IcmpError};
 use net::ipv4::Ipv4;
 use net::{Buffer, MacAddr, ipv4};
 
+use super::kernel::judge_refused;
 use super::{Context, Worker, tell};
 use crate::drop_reason::{DropReason, Event};
 use crate::icmp_error;
 use crate::id::InterfaceId;
 use crate::neighbour::{NeighbourKey, Note};
 use crate::output::Output;
+use crate::snapshot::Snapshot;
 
 /// The TTL of packets that begin here.
 const TTL: u8 = 64;
@@ -22,9 +22,7 @@ const TTL: u8 = 64;
 impl<B: Buffer> Worker<'_, B> {
     pub(super) fn take_arp<O: Output<B>>(&mut self, context: &mut Context<'_, O>, mut packet: B, arp: &Arp) {
         let interface = InterfaceId(packet.meta().interface);
-        let here = |address: Ipv4Addr| context.snapshot.addresses.get(&address) == Some(&interface);
-        let for_us = here(arp.target_ip);
-        let gratuitous = arp.sender_ip == arp.target_ip;
+        let for_us = context.snapshot.addresses.get(&arp.target_ip) == Some(&interface);
         // A sender of 0.0.0.0 only probes (RFC 5227, 1.1); one that uses an address of ours is not to be believed.
         if !arp.sender_ip.is_unspecified() && !context.snapshot.addresses.contains_key(&arp.sender_ip) {
             let key = NeighbourKey { interface, address: arp.sender_ip };
@@ -34,24 +32,8 @@ impl<B: Buffer> Worker<'_, B> {
             }
         }
         self.notice_duplicate(context, interface, arp);
-        match arp.operation {
-            Operation::Request if for_us && !gratuitous => {
-                let Some(ours) = context.snapshot.interface(interface) else {
-                    return self.discard(packet, DropReason::NotLocal);
-                };
-                if arp.reply(ours.mac).write(&mut packet, arp.sender_mac) {
-                    context.out.transmit(interface, packet);
-                } else {
-                    self.discard(packet, DropReason::BadBuffer);
-                }
-            }
-            Operation::Request if !gratuitous => self.hand_over(context, packet, DropReason::ArpOther),
-            _ => {
-                self.share(context, &packet);
-                self.counters.consumed.add(1);
-                drop(packet);
-            }
-        }
+        let judgement = judge_arp(context.snapshot, &mut packet, arp);
+        self.act_on(context, packet, judgement);
     }
 
     /// Tells control of a host that uses an address of ours on the interface that the address is on (RFC 5227, 2.4),
@@ -70,26 +52,75 @@ impl<B: Buffer> Worker<'_, B> {
     }
 
     pub(super) fn take_icmp<O: Output<B>>(&mut self, context: &mut Context<'_, O>, mut packet: B, ip: &Ipv4) {
-        if !context.snapshot.addresses.contains_key(&ip.dst) {
-            return self.take_refused(context, packet, ip.dst, DropReason::NotLocal);
-        }
-        match check_icmp(&packet, ip) {
-            Ok(header) if icmp_error::is_error(&header) => {
-                return self.hand_over(context, packet, DropReason::UnrelatedIcmpError);
+        let judgement = judge_icmp(context.snapshot, &mut packet, ip);
+        self.act_on(context, packet, judgement);
+    }
+
+    /// Does with a packet that is not forwarded what was decided.
+    pub(super) fn act_on<O: Output<B>>(&self, context: &mut Context<'_, O>, packet: B, judgement: Judgement) {
+        match judgement {
+            Judgement::Answer => {
+                let interface = InterfaceId(packet.meta().interface);
+                context.out.transmit(interface, packet);
             }
-            Ok(_) => {}
-            Err(reason) => return self.discard(packet, reason),
+            Judgement::Consume => {
+                self.share(context, &packet);
+                self.counters.consumed.add(1);
+                drop(packet);
+            }
+            Judgement::Kernel(reason) => self.hand_over(context, packet, reason),
+            Judgement::Drop(reason) => self.discard(packet, reason),
         }
-        let interface = InterfaceId(packet.meta().interface);
-        let Some(ours) = context.snapshot.interface(interface).map(|interface| interface.mac) else {
-            return self.discard(packet, DropReason::NotLocal);
-        };
-        match answer_echo(&mut packet, ip, ours) {
-            Ok(()) => context.out.transmit(interface, packet),
-            // No echo request: an answer, perhaps, to one of the kernel's.
-            Err(reason @ DropReason::UnknownProtocol) => self.hand_over(context, packet, reason),
-            Err(reason) => self.discard(packet, reason),
-        }
+    }
+}
+
+/// What is to become of a packet that is not forwarded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Judgement {
+    /// It has been turned into its answer, which goes back the way it came.
+    Answer,
+    /// It has served its purpose.
+    Consume,
+    /// It is the kernel's; where there is none it is dropped for this reason.
+    Kernel(DropReason),
+    Drop(DropReason),
+}
+
+/// Decides about an ARP packet.
+pub(super) fn judge_arp(snapshot: &Snapshot, packet: &mut impl Buffer, arp: &Arp) -> Judgement {
+    let interface = InterfaceId(packet.meta().interface);
+    let gratuitous = arp.sender_ip == arp.target_ip;
+    if arp.operation != Operation::Request || gratuitous {
+        return Judgement::Consume;
+    }
+    if snapshot.addresses.get(&arp.target_ip) != Some(&interface) {
+        return Judgement::Kernel(DropReason::ArpOther);
+    }
+    match snapshot.interface(interface).map(|ours| arp.reply(ours.mac).write(packet, arp.sender_mac)) {
+        Some(true) => Judgement::Answer,
+        Some(false) => Judgement::Drop(DropReason::BadBuffer),
+        None => Judgement::Drop(DropReason::NotLocal),
+    }
+}
+
+/// Decides about an ICMP message that is no error about a connection's packet.
+pub(super) fn judge_icmp(snapshot: &Snapshot, packet: &mut impl Buffer, ip: &Ipv4) -> Judgement {
+    if !snapshot.addresses.contains_key(&ip.dst) {
+        return judge_refused(snapshot, ip.dst, DropReason::NotLocal);
+    }
+    match check_icmp(packet, ip) {
+        Ok(header) if icmp_error::is_error(&header) => return Judgement::Kernel(DropReason::UnrelatedIcmpError),
+        Ok(_) => {}
+        Err(reason) => return Judgement::Drop(reason),
+    }
+    let Some(ours) = snapshot.interface(InterfaceId(packet.meta().interface)) else {
+        return Judgement::Drop(DropReason::NotLocal);
+    };
+    match answer_echo(packet, ip, ours.mac) {
+        Ok(()) => Judgement::Answer,
+        // No echo request: an answer, perhaps, to one of the kernel's.
+        Err(reason @ DropReason::UnknownProtocol) => Judgement::Kernel(reason),
+        Err(reason) => Judgement::Drop(reason),
     }
 }
 

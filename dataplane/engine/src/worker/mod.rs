@@ -6,6 +6,7 @@
 mod admit;
 mod datagram;
 mod ending;
+mod explain;
 mod forward;
 mod kernel;
 mod list;
@@ -13,6 +14,7 @@ mod local;
 mod refuse;
 mod related;
 mod reset;
+mod way;
 
 use std::sync::Arc;
 
@@ -205,13 +207,16 @@ impl<'m, B: Buffer> Worker<'m, B> {
                 Parsed::Icmp(ip) => self.take_icmp(&mut context, packet, &ip),
                 Parsed::IcmpError(ip, quote) => self.take_error(&mut context, packet, &ip, &quote),
                 Parsed::Fragment(ip) => self.take_fragment(&mut context, packet, &ip, arrival),
-                Parsed::Unhandled(unhandled) => self.take_unhandled(&mut context, packet, unhandled),
+                Parsed::Unhandled(unhandled) => {
+                    let judgement = kernel::judge_unhandled(snapshot, unhandled);
+                    self.act_on(&mut context, packet, judgement);
+                }
             }
         }
         self.publish_gauges();
     }
 
-    fn parse(&self, snapshot: &Snapshot, packet: &mut B) -> Result<(Parsed, u64), DropReason> {
+    fn parse(&self, snapshot: &Snapshot, packet: &mut impl Buffer) -> Result<(Parsed, u64), DropReason> {
         let interface = usize::from(packet.meta().interface);
         let ours = snapshot.interfaces.get(interface).ok_or(DropReason::NotLocal)?.mac;
         let parsed = parse::parse(packet, ours)?;
@@ -250,7 +255,7 @@ impl<'m, B: Buffer> Worker<'m, B> {
     pub fn update_neighbour<O: Output<B>>(&mut self, snapshot: &Snapshot, update: Update, out: &mut O) {
         let counters = &self.counters;
         self.neighbours.update(update, |packet, way| match way {
-            Some((interface, mac)) => forward::emit(counters, snapshot, out, packet, interface, mac),
+            Some((interface, mac)) => way::emit(counters, snapshot, out, packet, interface, mac),
             None => counters.drops(DropReason::NeighbourUnreachable).add(1),
         });
         self.publish_gauges();

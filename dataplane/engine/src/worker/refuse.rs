@@ -14,6 +14,7 @@ use super::{Context, Worker};
 use crate::drop_reason::{DropReason, Event};
 use crate::flow::Direction;
 use crate::output::Output;
+use crate::snapshot::Snapshot;
 
 /// ICMP errors that a worker sends in the long run, and at once (RFC 1812, 4.3.2.8).
 pub(super) const ICMP_ERRORS_PER_SECOND: u32 = 1000;
@@ -37,7 +38,19 @@ pub(super) enum Obstacle {
 }
 
 impl Obstacle {
-    fn reason(self) -> DropReason {
+    /// What is in the way of a packet whose way has this MTU.
+    #[inline]
+    pub(super) fn of(snapshot: &Snapshot, ip: &Ipv4, mtu: u16) -> Option<Obstacle> {
+        if snapshot.settings.decrement_ttl && ip.ttl <= 1 {
+            Some(Obstacle::TtlExpired)
+        } else if ip.dont_fragment && ip.total_len > usize::from(mtu) {
+            Some(Obstacle::TooLong(mtu))
+        } else {
+            None
+        }
+    }
+
+    pub(super) fn reason(self) -> DropReason {
         match self {
             Obstacle::TooLong(_) => DropReason::ExceedsMtu,
             Obstacle::TtlExpired => DropReason::TtlExpired,
@@ -55,24 +68,6 @@ impl Obstacle {
 }
 
 impl<B: Buffer> Worker<'_, B> {
-    /// What is in the way of a packet of a flow whose way was chosen.
-    pub(super) fn obstacle<O>(
-        &self,
-        context: &Context<'_, O>,
-        number: u32,
-        direction: Direction,
-        ip: &Ipv4,
-    ) -> Option<Obstacle> {
-        let mtu = self.flows.flow(number).mtu(direction);
-        if context.snapshot.settings.decrement_ttl && ip.ttl <= 1 {
-            Some(Obstacle::TtlExpired)
-        } else if ip.dont_fragment && ip.total_len > usize::from(mtu) {
-            Some(Obstacle::TooLong(mtu))
-        } else {
-            None
-        }
-    }
-
     /// Drops a packet, not rewritten yet, and tells its sender why, if not too many are told and it begins its datagram
     /// (RFC 1812, 4.3.2.7). The error comes from the address that the packet was sent to, which is the only one of ours
     /// its sender has anything to do with.
@@ -95,10 +90,11 @@ impl<B: Buffer> Worker<'_, B> {
         self.counters.drops(obstacle.reason()).add(1);
         self.counters.originated.add(1);
         let back = direction.reverse();
-        if let Err(reason) = self.choose_way(context, number, back) {
-            return self.discard(packet, reason);
-        }
-        let longest = LONGEST.min(usize::from(self.flows.flow(number).mtu(back)));
+        let mtu = match self.choose_way(context, number, back) {
+            Ok(mtu) => mtu,
+            Err(reason) => return self.discard(packet, reason),
+        };
+        let longest = LONGEST.min(usize::from(mtu));
         if !make_error(&mut packet, ip.dst, ip.src, obstacle.header(), longest) {
             return self.discard(packet, DropReason::BadBuffer);
         }

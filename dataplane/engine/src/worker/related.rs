@@ -4,11 +4,14 @@ use net::Buffer;
 use net::ipv4::Ipv4;
 
 use super::forward::take_hop;
+use super::kernel::judge_refused;
 use super::local::check_icmp;
 use super::{Context, Worker};
 use crate::drop_reason::DropReason;
+use crate::flow::{Direction, Flow};
 use crate::icmp_error::{self, Quote};
 use crate::output::Output;
+use crate::snapshot::Snapshot;
 
 impl<B: Buffer> Worker<'_, B> {
     /// Takes an ICMP error. It neither keeps its connection alive nor changes its state: errors
@@ -20,27 +23,52 @@ impl<B: Buffer> Worker<'_, B> {
         ip: &Ipv4,
         quote: &Quote,
     ) {
-        if let Err(reason) = check_icmp(&packet, ip) {
-            return self.discard(packet, reason);
-        }
-        let Some((number, direction)) = self.flows.find(&quote.key, self.flows.hash(&quote.key)) else {
-            let here = context.snapshot.addresses.contains_key(&ip.dst);
-            let reason = if here { DropReason::UnrelatedIcmpError } else { DropReason::NotLocal };
-            return self.take_refused(context, packet, ip.dst, reason);
+        let (number, direction) = match self.relate(context.snapshot, &packet, ip, quote) {
+            Ok(related) => related,
+            Err(reason) => {
+                let judgement = judge_refused(context.snapshot, ip.dst, reason);
+                return self.act_on(context, packet, judgement);
+            }
         };
         if let Err(reason) = self.choose_way(context, number, direction) {
             return self.discard(packet, reason);
         }
-        if context.snapshot.settings.decrement_ttl {
-            // About an error no error is sent (RFC 1812, 4.3.2.7).
-            if ip.ttl <= 1 {
-                return self.discard(packet, DropReason::TtlExpired);
-            }
-            take_hop(&mut packet);
-        }
-        match icmp_error::translate(&mut packet, ip, quote, self.flows.flow(number), direction) {
+        match translate_error(context.snapshot, &mut packet, (ip, quote), self.flows.flow(number), direction) {
             Ok(()) => self.send(context, number, direction, packet),
             Err(reason) => self.discard(packet, reason),
         }
     }
+
+    /// The connection an ICMP error is about, and the direction the error goes.
+    pub(super) fn relate(
+        &self,
+        snapshot: &Snapshot,
+        packet: &impl Buffer,
+        ip: &Ipv4,
+        quote: &Quote,
+    ) -> Result<(u32, Direction), DropReason> {
+        check_icmp(packet, ip)?;
+        self.flows.find(&quote.key, self.flows.hash(&quote.key)).ok_or_else(|| {
+            let here = snapshot.addresses.contains_key(&ip.dst);
+            if here { DropReason::UnrelatedIcmpError } else { DropReason::NotLocal }
+        })
+    }
+}
+
+/// Makes of an ICMP error about a flow's packet what goes on.
+pub(super) fn translate_error(
+    snapshot: &Snapshot,
+    packet: &mut impl Buffer,
+    (ip, quote): (&Ipv4, &Quote),
+    flow: &Flow,
+    direction: Direction,
+) -> Result<(), DropReason> {
+    if snapshot.settings.decrement_ttl {
+        // About an error no error is sent (RFC 1812, 4.3.2.7).
+        if ip.ttl <= 1 {
+            return Err(DropReason::TtlExpired);
+        }
+        take_hop(packet);
+    }
+    icmp_error::translate(packet, ip, quote, flow, direction)
 }

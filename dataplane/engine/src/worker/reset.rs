@@ -56,7 +56,7 @@ impl<B: Buffer> Worker<'_, B> {
             return self.discard(packet, DropReason::BadBuffer);
         }
         match self.choose_way(context, number, direction) {
-            Ok(()) => self.send(context, number, direction, packet),
+            Ok(_) => self.send(context, number, direction, packet),
             Err(reason) => self.discard(packet, reason),
         }
     }

@@ -220,7 +220,7 @@ impl World {
     }
 
     /// Hands notes to the owner and its answers to the worker until nothing moves; then takes what was sent.
-    fn settle(&mut self) -> Vec<(InterfaceId, Vec<u8>)> {
+    pub fn settle(&mut self) -> Vec<(InterfaceId, Vec<u8>)> {
         while !self.wire.notes.is_empty() {
             let mut actions = Vec::new();
             for note in std::mem::take(&mut self.wire.notes) {

@@ -1,0 +1,172 @@
+//! The way of packets that go on: route, next hop, and out.
+
+use std::net::Ipv4Addr;
+
+use net::ethernet::{self, EtherType};
+use net::ipv4;
+use net::{Buffer, MacAddr};
+
+use super::datagram::identify;
+use super::{Context, Worker, tell};
+use crate::counters::Counters;
+use crate::drop_reason::DropReason;
+use crate::flow::{Direction, Endpoints, Flow};
+use crate::fragment;
+use crate::id::{InterfaceId, NextHop};
+use crate::neighbour::{NeighbourKey, Resolution};
+use crate::output::Output;
+use crate::snapshot::{Route, Snapshot};
+
+/// A next hop, and how long packets to it may be.
+#[derive(Clone, Copy)]
+pub(super) struct Way {
+    pub(super) hop: Hop,
+    pub(super) mtu: u16,
+}
+
+/// A neighbour, by its name or, when it has none yet, to be given one.
+#[derive(Clone, Copy)]
+pub(super) enum Hop {
+    Named(NextHop),
+    New(NeighbourKey),
+}
+
+impl<B: Buffer> Worker<'_, B> {
+    /// Makes sure the flow has a next hop chosen by the routes in force, and returns the MTU of its way.
+    #[inline]
+    pub(super) fn choose_way<O>(
+        &mut self,
+        context: &Context<'_, O>,
+        number: u32,
+        direction: Direction,
+    ) -> Result<u16, DropReason> {
+        let flow = self.flows.flow(number);
+        if self.has_way(context.snapshot, flow, direction) {
+            return Ok(flow.mtu(direction));
+        }
+        let way = self.find_way(context.snapshot, destination(flow, direction))?;
+        let hop = match way.hop {
+            Hop::Named(hop) => hop,
+            Hop::New(key) => self.neighbours.resolve(key).ok_or(DropReason::NeighbourTableFull)?,
+        };
+        let flow = self.flows.flow_mut(number);
+        let routes = context.snapshot.routes.generation;
+        if flow.route_generation != routes {
+            flow.route_generation = routes;
+            flow.set_next_hop(direction.reverse(), NextHop::NONE);
+        }
+        flow.set_next_hop(direction, hop);
+        flow.set_mtu(direction, way.mtu);
+        Ok(way.mtu)
+    }
+
+    /// The way that [`Worker::choose_way`] chooses for a flow, which may be in no table.
+    pub(super) fn way(&self, snapshot: &Snapshot, flow: &Flow, direction: Direction) -> Result<Way, DropReason> {
+        if self.has_way(snapshot, flow, direction) {
+            return Ok(Way { hop: Hop::Named(flow.next_hop(direction)), mtu: flow.mtu(direction) });
+        }
+        self.find_way(snapshot, destination(flow, direction))
+    }
+
+    /// Whether the flow's next hop was chosen by the routes in force, and is a neighbour still.
+    #[inline]
+    fn has_way(&self, snapshot: &Snapshot, flow: &Flow, direction: Direction) -> bool {
+        flow.route_generation == snapshot.routes.generation && self.neighbours.is_current(flow.next_hop(direction))
+    }
+
+    fn find_way(&self, snapshot: &Snapshot, destination: Ipv4Addr) -> Result<Way, DropReason> {
+        let &Route { interface, gateway, mtu } = snapshot.routes.lookup(destination).ok_or(DropReason::NoRoute)?;
+        let key = NeighbourKey { interface, address: gateway.unwrap_or(destination) };
+        match self.neighbours.find(key) {
+            Some(hop) => Ok(Way { hop: Hop::Named(hop), mtu }),
+            None if self.neighbours.is_full() => Err(DropReason::NeighbourTableFull),
+            None => Ok(Way { hop: Hop::New(key), mtu }),
+        }
+    }
+
+    /// Sends a rewritten packet on its flow's way, in fragments if it has to be.
+    pub(super) fn send<O: Output<B>>(
+        &mut self,
+        context: &mut Context<'_, O>,
+        number: u32,
+        direction: Direction,
+        mut packet: B,
+    ) {
+        let mtu = usize::from(self.flows.flow(number).mtu(direction));
+        if fragment::fits(packet.bytes(), mtu) {
+            return self.deliver(context, number, direction, packet);
+        }
+        if !is_fragment(&packet) {
+            let identification = self.next_identification();
+            identify(&mut packet, identification);
+        }
+        match fragment::cut(packet, mtu, || context.out.allocate()) {
+            Ok(fragments) => {
+                self.counters.originated.add(fragments.len() as u64 - 1);
+                for fragment in fragments {
+                    self.deliver(context, number, direction, fragment);
+                }
+            }
+            Err((packet, reason)) => self.discard(packet, reason),
+        }
+    }
+
+    /// Sends a packet to the flow's next hop, or lets it wait for that to be known.
+    fn deliver<O: Output<B>>(&mut self, context: &mut Context<'_, O>, number: u32, direction: Direction, packet: B) {
+        let flow = self.flows.flow(number);
+        let hop = flow.next_hop(direction);
+        let counters = &self.counters;
+        let source = || source_towards(flow.endpoints(), direction);
+        match self.neighbours.look_up(hop, source, context.tick, |note| tell(counters, context.out, note)) {
+            Resolution::Known(interface, mac) => {
+                emit(&self.counters, context.snapshot, context.out, packet, interface, mac);
+            }
+            Resolution::Waiting => {
+                if let Err(packet) = self.neighbours.hold(hop, packet) {
+                    self.discard(packet, DropReason::NeighbourQueueFull);
+                }
+            }
+            Resolution::Gone => self.discard(packet, DropReason::NeighbourUnreachable),
+        }
+    }
+}
+
+/// Where packets of a flow go to in the end.
+pub(super) fn destination(flow: &Flow, direction: Direction) -> Ipv4Addr {
+    let endpoints = flow.endpoints();
+    match direction {
+        Direction::In => endpoints.server.0,
+        Direction::Out => endpoints.client.0,
+    }
+}
+
+/// The source address of packets that came in `direction`, once rewritten.
+fn source_towards(endpoints: Endpoints, direction: Direction) -> Ipv4Addr {
+    match direction {
+        Direction::In => endpoints.local.0,
+        Direction::Out => endpoints.virt.0,
+    }
+}
+
+/// Whether a packet is a part of a larger one.
+fn is_fragment(packet: &impl Buffer) -> bool {
+    let network = packet.bytes().get(ethernet::HEADER_LEN..).unwrap_or_default();
+    ipv4::parse_quoted(network).is_ok_and(|ip| ip.is_fragment())
+}
+
+/// Gives a packet its Ethernet header and sends it.
+pub(super) fn emit<B: Buffer, O: Output<B>>(
+    counters: &Counters,
+    snapshot: &Snapshot,
+    out: &mut O,
+    mut packet: B,
+    interface: InterfaceId,
+    mac: MacAddr,
+) {
+    let ours = snapshot.interface(interface).map(|interface| interface.mac);
+    match ours.map(|ours| ethernet::write(packet.bytes_mut(), mac, ours, EtherType::IPV4)) {
+        Some(true) => out.transmit(interface, packet),
+        Some(false) => counters.drops(DropReason::BadBuffer).add(1),
+        None => counters.drops(DropReason::NoRoute).add(1),
+    }
+}
