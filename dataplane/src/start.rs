@@ -103,7 +103,11 @@ pub fn start_workers(
 ) -> Result<(State, Workers)> {
     let secrets = secrets()?;
     let stop: Stop = Arc::new(AtomicBool::new(false));
-    let settings = Settings { decrement_ttl: config.decrement_ttl };
+    let settings = Settings {
+        decrement_ttl: config.decrement_ttl,
+        defence_tcp_drop: config.defence.tcp_drop,
+        defence_udp_drop: config.defence.udp_drop,
+    };
     let compiler = Compiler::new(secrets.hash_key, ports.interfaces(), &config.timeouts, settings);
     let lcores: Vec<EalLcore> = eal.lcores().into_iter().filter(|lcore| lcore.id != CONTROL_LCORE).collect();
     let queues = ports.queues(config.worker_cpus.len());

@@ -55,6 +55,7 @@ impl Checker<'_> {
             local_addresses: section.local_addresses,
             neighbours: section.neighbours,
             decrement_ttl: section.decrement_ttl,
+            defence: section.defence,
             ports,
             objects,
             timeouts: section.timeouts,

@@ -7,7 +7,7 @@ use toml::Spanned;
 
 use super::timeouts::Timeouts;
 use super::value::{count, mebibytes, number, optional_number};
-use super::{Hugepages, Poll};
+use super::{Defence, Hugepages, Poll};
 use crate::object::RouteScope;
 use crate::owner::Owner;
 
@@ -42,6 +42,7 @@ pub(super) struct DataplaneSection {
     #[serde(deserialize_with = "count::<_, 16, 1_048_576>")]
     pub(super) neighbours: u32,
     pub(super) decrement_ttl: bool,
+    pub(super) defence: Defence,
     pub(super) port: Vec<PortSection>,
     pub(super) address: Vec<Spanned<AddressSection>>,
     pub(super) route: Vec<Spanned<RouteSection>>,
@@ -64,6 +65,7 @@ impl Default for DataplaneSection {
             local_addresses: 1_024,
             neighbours: 16_384,
             decrement_ttl: false,
+            defence: Defence::default(),
             port: Vec::new(),
             address: Vec::new(),
             route: Vec::new(),

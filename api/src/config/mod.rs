@@ -66,12 +66,26 @@ pub struct Dataplane {
     pub neighbours: u32,
     /// Whether forwarding counts as a hop: TTLs are decremented, and packets whose TTL is used up are refused.
     pub decrement_ttl: bool,
+    /// What a VIP is spared.
+    pub defence: Defence,
     /// The ports, in the order of the file; at most 64.
     pub ports: Vec<Port>,
     /// The addresses, then the routes, in the order of the file.
     pub objects: Vec<Placed>,
     /// The timeouts of connections.
     pub timeouts: Timeouts,
+}
+
+/// The section `[dataplane.defence]`: what comes to a VIP, the address of a service, without being for a service or a
+/// connection is dropped and counted, and not left to the kernel. DPVS calls these defence_tcp_drop and
+/// defence_udp_drop.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Defence {
+    /// TCP to a port without a service, and TCP of no connection that does not ask for one.
+    pub tcp_drop: bool,
+    /// UDP to a port without a service.
+    pub udp_drop: bool,
 }
 
 /// Whether packet memory is in hugepages.

@@ -30,6 +30,7 @@ fn an_empty_file_is_all_defaults() {
     assert_eq!((dataplane.local_addresses, dataplane.neighbours), (1_024, 16_384));
     assert_eq!((dataplane.hugepages, dataplane.poll), (Hugepages::Auto, Poll::Adaptive));
     assert!(!dataplane.decrement_ttl);
+    assert_eq!(dataplane.defence, Defence { tcp_drop: false, udp_drop: false });
     assert_eq!((dataplane.timeouts.tcp.established, dataplane.timeouts.udp.normal), (90, 300));
     assert_eq!(config.ipc.group, "sluice");
     assert_eq!(config.ipc.socket("edge"), Path::new("/run/sluice/edge/dataplane.sock"));
@@ -97,6 +98,9 @@ conn_init = 5
 tcp.established = 3600
 udp.oneway = 10
 
+[dataplane.defence]
+tcp_drop = true
+
 [ipc]
 socket = "/tmp/s"
 group = "adm"
@@ -107,6 +111,7 @@ users = { vrrpd = "me" }
     assert_eq!((dataplane.memory_mib, dataplane.connections, dataplane.servers), (2048, 4 << 20, 100));
     assert_eq!((dataplane.hugepages, dataplane.poll), (Hugepages::Never, Poll::Busy));
     assert!(dataplane.decrement_ttl);
+    assert_eq!(dataplane.defence, Defence { tcp_drop: true, udp_drop: false });
     assert_eq!((dataplane.timeouts.conn_init, dataplane.timeouts.tcp.established), (5, 3600));
     assert_eq!((dataplane.timeouts.udp.oneway, dataplane.timeouts.udp.normal), (10, 300));
     let first = &dataplane.ports[0];

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
 use ipnet::Ipv4Net;
-use net::MacAddr;
+use net::{MacAddr, ipv4};
 use prefix_trie::PrefixMap;
 
 use crate::flow::State;
@@ -28,6 +28,8 @@ pub struct Snapshot {
     pub routes: Arc<Routes>,
     /// The services.
     pub services: Arc<Map<ServiceKey, Arc<Service>>>,
+    /// The addresses of services.
+    pub vips: Arc<Set<Ipv4Addr>>,
     /// The timeouts of states.
     pub timeouts: Arc<Timeouts>,
     /// What else may be chosen.
@@ -39,6 +41,10 @@ pub struct Snapshot {
 pub struct Settings {
     /// Whether forwarding counts as a hop: the TTL is decremented, and a packet whose TTL is used up is refused.
     pub decrement_ttl: bool,
+    /// Whether TCP to a VIP that is for no service and no connection is dropped, and not left to the kernel.
+    pub defence_tcp_drop: bool,
+    /// Whether UDP to a VIP that is for no service is.
+    pub defence_udp_drop: bool,
 }
 
 impl Snapshot {
@@ -51,6 +57,7 @@ impl Snapshot {
             kernel_hosts: Arc::new(set(hash_key)),
             routes: Arc::default(),
             services: Arc::new(map(hash_key)),
+            vips: Arc::new(set(hash_key)),
             timeouts: Arc::default(),
             settings: Settings::default(),
         }
@@ -59,6 +66,16 @@ impl Snapshot {
     /// An interface by its number.
     pub fn interface(&self, id: InterfaceId) -> Option<&Interface> {
         self.interfaces.get(usize::from(id.0))
+    }
+
+    /// Whether what is for no service and no connection is dropped.
+    pub(crate) fn defends(&self, destination: Ipv4Addr, protocol: u8) -> bool {
+        let drops = match protocol {
+            ipv4::TCP => self.settings.defence_tcp_drop,
+            ipv4::UDP => self.settings.defence_udp_drop,
+            _ => false,
+        };
+        drops && self.vips.contains(&destination)
     }
 
     /// What the kernel gets of an interface's frames.

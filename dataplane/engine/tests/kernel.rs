@@ -34,8 +34,12 @@ fn broadcast(frame: Vec<u8>) -> Vec<u8> {
     build::addressed(frame, CLIENT_MAC, MacAddr::broadcast())
 }
 
+fn tcp_segment(to: SocketAddrV4, flags: Flags) -> Vec<u8> {
+    from_client(build::tcp(CLIENT, to, flags, 1, 0, &[], b""))
+}
+
 fn tcp(to: Ipv4Addr, port: u16) -> Vec<u8> {
-    from_client(build::tcp(CLIENT, SocketAddrV4::new(to, port), Flags::SYN, 1, 0, &[], b""))
+    tcp_segment(SocketAddrV4::new(to, port), Flags::SYN)
 }
 
 fn udp(to: Ipv4Addr, port: u16) -> Vec<u8> {
@@ -116,6 +120,7 @@ fn for_the_kernel() -> Vec<(&'static str, Vec<u8>, KernelClass, DropReason)> {
         ("TCP to no service", tcp(VIP, 81), Bulk, NoService),
         ("BGP to no service", tcp(VIP, 179), Control, NoService),
         ("UDP to no service", udp(LIP, 5000), Bulk, NoService),
+        ("TCP of no connection", tcp_segment(HTTP, Flags::ACK), Bulk, NoConnection),
         ("an echo reply to us", echo(VIP, true), Control, UnknownProtocol),
     ]
 }
@@ -143,7 +148,6 @@ fn what_is_handled_here_or_is_nobodys_does_not_go_up() {
     damaged[24] ^= 1;
     let frames = [
         ("a service's", tcp(VIP, 80)),
-        ("not opening a connection", from_client(build::tcp(CLIENT, HTTP, Flags::ACK, 1, 1, &[], b"x"))),
         ("ping", echo(VIP, false)),
         ("another host's MAC", to_another),
         ("an address on the way of a route", tcp(ELSEWHERE, 22)),
@@ -182,6 +186,43 @@ fn the_kernel_gets_all_fragments_of_what_no_service_takes_or_none() {
         assert_eq!((alone.drops(DropReason::NoService), alone.counters().held.get()), (2, 0));
         alone.assert_balanced();
     }
+}
+
+#[test]
+fn a_defended_vip_is_spared_what_no_service_takes() {
+    use DropReason::*;
+    let first_of_two = || fragments(VIP).remove(0);
+    // What, the reason for which it is dropped, and whether each of the settings drops it.
+    let cases = [
+        ("a SYN to no service", tcp(VIP, 81), NoService, [true, false]),
+        ("TCP of no connection", tcp_segment(HTTP, Flags::ACK), NoConnection, [true, false]),
+        ("a reset of no connection", tcp_segment(HTTP, Flags::RST), NoConnection, [true, false]),
+        ("BGP", tcp(VIP, 179), NoService, [true, false]),
+        ("UDP to no service", udp(VIP, 5000), NoService, [false, true]),
+        ("a fragment of that", first_of_two(), NoService, [false, true]),
+        ("an address without services", tcp(LIP, 81), NoService, [false; 2]),
+        ("UDP to such an address", udp(LIP, 5000), NoService, [false; 2]),
+        ("the kernel's own address", tcp(KERNELS, 22), NotLocal, [false; 2]),
+        ("OSPF", ip(VIP, OSPF), UnknownProtocol, [false; 2]),
+        ("an echo reply", echo(VIP, true), UnknownProtocol, [false; 2]),
+        ("an ICMP error", icmp_error(VIP), UnrelatedIcmpError, [false; 2]),
+    ];
+    for (what, frame, reason, dropped_by) in cases {
+        for (tcp_drop, udp_drop) in [(false, false), (true, false), (false, true), (true, true)] {
+            let mut world = with_twins(Twin::Unhandled);
+            world.snapshot.settings.defence_tcp_drop = tcp_drop;
+            world.snapshot.settings.defence_udp_drop = udp_drop;
+            assert_eq!(world.receive(WAN, &frame), [], "{what}");
+            let dropped = tcp_drop && dropped_by[0] || udp_drop && dropped_by[1];
+            let got = (world.drops(reason), world.counters().to_kernel.get());
+            assert_eq!(got, (dropped.into(), (!dropped).into()), "{what} {tcp_drop} {udp_drop}");
+            world.assert_balanced();
+        }
+    }
+    let mut world = with_twins(Twin::Unhandled);
+    world.snapshot.settings.defence_tcp_drop = true;
+    world.acquaint();
+    assert_ne!(world.receive(WAN, &tcp(VIP, 80)), [], "a service is served");
 }
 
 #[test]

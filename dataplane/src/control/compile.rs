@@ -55,16 +55,27 @@ impl Compiler {
             self.compile_places(desired);
         }
         if !services.is_empty() {
-            let compiled = Arc::make_mut(&mut self.latest.services);
-            for key in &services {
-                let Some(name) = service_name(key) else { continue };
-                match compile_service(desired, key) {
-                    Some(service) => drop(compiled.insert(name, Arc::new(service))),
-                    None => drop(compiled.remove(&name)),
-                }
-            }
+            self.compile_services(desired, &services);
         }
         Arc::new(self.latest.clone())
+    }
+
+    fn compile_services(&mut self, desired: &Desired, changed: &BTreeSet<ServiceKey>) {
+        let compiled = Arc::make_mut(&mut self.latest.services);
+        let count = compiled.len();
+        let mut added = false;
+        for key in changed {
+            let Some(name) = service_name(key) else { continue };
+            match compile_service(desired, key) {
+                Some(service) => added |= compiled.insert(name, Arc::new(service)).is_none(),
+                None => drop(compiled.remove(&name)),
+            }
+        }
+        if added || compiled.len() != count {
+            let mut vips = snapshot::set(self.hash_key);
+            vips.extend(compiled.keys().map(|key| key.vip));
+            self.latest.vips = Arc::new(vips);
+        }
     }
 
     /// The snapshot of the next generation, with other interfaces.

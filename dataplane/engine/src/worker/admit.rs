@@ -222,11 +222,11 @@ fn service_for<'s>(snapshot: &'s Snapshot, segment: &Segment) -> Result<&'s Serv
     let Some(service) = snapshot.services.get(&service_key) else {
         return Err(if held(&key.destination) { DropReason::NoService } else { DropReason::NotLocal });
     };
-    if segment.tcp.is_some() && !is_opening(segment) {
-        return Err(DropReason::NoConnection);
-    }
     if !held(&key.destination) {
         return Err(DropReason::VipNotHeld);
+    }
+    if segment.tcp.is_some() && !is_opening(segment) {
+        return Err(DropReason::NoConnection);
     }
     if held(&key.source) {
         return Err(DropReason::MartianSource);

@@ -86,7 +86,7 @@ impl<B: Buffer> Worker<'_, B> {
             None => {}
         }
         if !context.snapshot.addresses.contains_key(&ip.dst) {
-            let judgement = judge_refused(context.snapshot, ip.dst, DropReason::NotLocal);
+            let judgement = judge_refused(context.snapshot, ip, DropReason::NotLocal);
             return self.act_on(context, packet, judgement);
         }
         let drops = self.counters.drops(DropReason::FragmentTableFull);

@@ -84,7 +84,7 @@ impl<B: Buffer> Worker<'_, B> {
                     inquiry.note(&flow, Direction::In, standing, next_state(flow.state(), Direction::In, segment));
                     (flow, Direction::In)
                 }
-                Err(reason) => return inquiry.fate(judge_refused(snapshot, segment.key.destination, reason)),
+                Err(reason) => return inquiry.fate(judge_refused(snapshot, &segment.ip, reason)),
             },
         };
         let way = self.follow_way(inquiry, &mut flow, direction)?;
@@ -102,7 +102,7 @@ impl<B: Buffer> Worker<'_, B> {
             Some(datagram::Way::Worker(owner)) => return Ok(Fate::Redirect(owner)),
             Some(datagram::Way::Kernel) => return inquiry.fate(Judgement::Kernel(DropReason::NoService)),
             None if !snapshot.addresses.contains_key(&ip.dst) => {
-                return inquiry.fate(judge_refused(snapshot, ip.dst, DropReason::NotLocal));
+                return inquiry.fate(judge_refused(snapshot, ip, DropReason::NotLocal));
             }
             None if self.datagrams.has_room(ip, tick) => return Ok(Fate::AwaitFirstFragment),
             None => return Err(DropReason::FragmentQueueFull),
@@ -129,7 +129,7 @@ impl<B: Buffer> Worker<'_, B> {
     ) -> Result<Fate, DropReason> {
         let (number, direction) = match self.relate(inquiry.snapshot, &inquiry.verdict.packet, ip, quote) {
             Ok(related) => related,
-            Err(reason) => return inquiry.fate(judge_refused(inquiry.snapshot, ip.dst, reason)),
+            Err(reason) => return inquiry.fate(judge_refused(inquiry.snapshot, ip, reason)),
         };
         let mut flow = self.flows.flow(number).clone();
         inquiry.found(&flow, direction, flow.state());

@@ -4,6 +4,7 @@
 use std::net::Ipv4Addr;
 
 use net::Buffer;
+use net::ipv4::Ipv4;
 
 use super::local::Judgement;
 use super::{Context, Worker};
@@ -24,7 +25,7 @@ impl<B: Buffer> Worker<'_, B> {
         segment: &Segment,
         reason: DropReason,
     ) {
-        let judgement = judge_refused(context.snapshot, segment.key.destination, reason);
+        let judgement = judge_refused(context.snapshot, &segment.ip, reason);
         self.act_on(context, packet, judgement);
         if segment.ip.more_fragments && matches!(judgement, Judgement::Kernel(_)) {
             self.follow_to_kernel(context, &segment.ip);
@@ -105,11 +106,15 @@ pub(super) fn judge_unhandled(snapshot: &Snapshot, Unhandled { reason, only_to }
 }
 
 /// Decides about a packet that nothing here has a use for.
-pub(super) fn judge_refused(snapshot: &Snapshot, destination: Ipv4Addr, reason: DropReason) -> Judgement {
+pub(super) fn judge_refused(snapshot: &Snapshot, ip: &Ipv4, reason: DropReason) -> Judgement {
     match reason {
         // The kernel may have the address too, and connections of its own.
-        DropReason::NoService | DropReason::UnrelatedIcmpError => Judgement::Kernel(reason),
-        DropReason::NotLocal if is_kernels(snapshot, destination) => Judgement::Kernel(reason),
+        DropReason::NoService | DropReason::NoConnection | DropReason::UnrelatedIcmpError
+            if !snapshot.defends(ip.dst, ip.protocol) =>
+        {
+            Judgement::Kernel(reason)
+        }
+        DropReason::NotLocal if is_kernels(snapshot, ip.dst) => Judgement::Kernel(reason),
         _ => Judgement::Drop(reason),
     }
 }

@@ -106,7 +106,7 @@ pub(super) fn judge_arp(snapshot: &Snapshot, packet: &mut impl Buffer, arp: &Arp
 /// Decides about an ICMP message that is no error about a connection's packet.
 pub(super) fn judge_icmp(snapshot: &Snapshot, packet: &mut impl Buffer, ip: &Ipv4) -> Judgement {
     if !snapshot.addresses.contains_key(&ip.dst) {
-        return judge_refused(snapshot, ip.dst, DropReason::NotLocal);
+        return judge_refused(snapshot, ip, DropReason::NotLocal);
     }
     match check_icmp(packet, ip) {
         Ok(header) if icmp_error::is_error(&header) => return Judgement::Kernel(DropReason::UnrelatedIcmpError),

@@ -26,7 +26,7 @@ impl<B: Buffer> Worker<'_, B> {
         let (number, direction) = match self.relate(context.snapshot, &packet, ip, quote) {
             Ok(related) => related,
             Err(reason) => {
-                let judgement = judge_refused(context.snapshot, ip.dst, reason);
+                let judgement = judge_refused(context.snapshot, ip, reason);
                 return self.act_on(context, packet, judgement);
             }
         };

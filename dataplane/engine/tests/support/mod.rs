@@ -327,6 +327,7 @@ pub fn two_arm() -> Snapshot {
         let service = Service::new(slot, Scheduler::RoundRobin, servers.collect(), vec![local]);
         services.insert(ServiceKey { protocol, vip: VIP, port }, Arc::new(service));
     }
+    Arc::make_mut(&mut snapshot.vips).insert(VIP);
     snapshot
 }
 
