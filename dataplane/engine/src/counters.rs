@@ -6,6 +6,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::drop_reason::{DropReason, Event};
+use crate::flow::Direction;
 use crate::kernel::KernelClass;
 use crate::lease::Standing;
 
@@ -60,6 +61,17 @@ impl ServerCounters {
     /// Connections in any state now.
     pub fn held(&self) -> u64 {
         self.active.get().wrapping_add(self.inactive.get())
+    }
+
+    /// Counts a packet of so many bytes that came in a direction.
+    #[inline]
+    pub(crate) fn count(&self, direction: Direction, bytes: u64) {
+        let (packets, total) = match direction {
+            Direction::In => (&self.in_packets, &self.in_bytes),
+            Direction::Out => (&self.out_packets, &self.out_bytes),
+        };
+        packets.add(1);
+        total.add(bytes);
     }
 
     pub(crate) fn gauge(&self, active: bool) -> &Counter {

@@ -75,7 +75,7 @@ pub(crate) fn rewrite(
 }
 
 /// The source and the destination of a packet once rewritten.
-fn ends(endpoints: &Endpoints, direction: Direction) -> ((Ipv4Addr, u16), (Ipv4Addr, u16)) {
+pub(crate) fn ends(endpoints: &Endpoints, direction: Direction) -> ((Ipv4Addr, u16), (Ipv4Addr, u16)) {
     match direction {
         Direction::In => (endpoints.local, endpoints.server),
         Direction::Out => (endpoints.virt, endpoints.client),
@@ -131,6 +131,18 @@ fn shift(transport: &mut [u8], tcp: &Tcp, flow: &mut Flow, direction: Direction)
             Ok(delta)
         }
     }
+}
+
+/// Moves the numbers of a segment that has no SYN; of what needs more, see [`shift`].
+#[inline]
+pub(crate) fn shift_numbers(header: &mut tcp::Header, shift: u32, direction: Direction) -> Delta {
+    let (number, shift) = match direction {
+        Direction::In => (&mut header.seq, shift),
+        Direction::Out => (&mut header.ack, shift.wrapping_neg()),
+    };
+    let old = number.get();
+    number.set(old.wrapping_add(shift));
+    Delta::NONE.replace32(old, number.get())
 }
 
 /// Whether the server may not know the client's endpoint yet: the client has acknowledged none of the server's data.

@@ -2,6 +2,7 @@
 //! handed in, packets and notes are handed out.
 
 pub mod counters;
+mod cpu;
 mod datagram;
 mod drop_reason;
 pub mod flow;
@@ -16,8 +17,8 @@ pub mod lease;
 pub mod neighbour;
 mod output;
 mod parse;
+mod plain;
 pub mod port;
-mod prefetch;
 mod rate_limit;
 mod scheduler;
 pub mod snapshot;

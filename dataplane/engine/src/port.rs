@@ -58,6 +58,9 @@ fn bucket_of(remote: (Ipv4Addr, u16)) -> usize {
 }
 
 impl PortPool {
+    /// The memory one takes.
+    pub const BYTES: usize = size_of::<PortPool>() + BUCKETS * size_of::<Bucket>();
+
     /// A pool with every port free.
     pub fn new() -> Self {
         let bucket = || Bucket { used: [0; WORDS], next: [0; TABLE_LEN], turn: 0 };

@@ -56,12 +56,15 @@ const fn sum32(value: u32) -> u16 {
     add((value >> 16) as u16, value as u16)
 }
 
-/// What a series of changes does to a checksum. Two bytes and `Copy`, so a flow can keep one prepared.
+/// What a series of changes does to a checksum.
 ///
 /// The bytes must lie at an even offset of the message, counted from where its checksum starts counting.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default)]
 #[must_use]
-pub struct Delta(u16);
+pub struct Delta(
+    /// A sum of words of 16 and 32 bits, folded only when it is applied: 2^31 changes fit.
+    u64,
+);
 
 impl Delta {
     /// No change.
@@ -70,31 +73,31 @@ impl Delta {
     /// And the 16-bit word `old` became `new`.
     #[inline]
     pub const fn replace16(self, old: u16, new: u16) -> Self {
-        Self(add(self.0, add(!old, new)))
+        Self(self.0 + !old as u64 + new as u64)
     }
 
     /// And the 32-bit word `old` became `new`: an IPv4 address, a sequence number.
     #[inline]
     pub const fn replace32(self, old: u32, new: u32) -> Self {
-        Self(add(self.0, add(!sum32(old), sum32(new))))
+        Self(self.0 + !old as u64 + new as u64)
     }
 
     /// And `bytes` were put in. An odd number of them only at the very end of the message.
     #[inline]
     pub fn insert(self, bytes: &[u8]) -> Self {
-        Self(add(self.0, ones_complement(bytes)))
+        Self(self.0 + u64::from(ones_complement(bytes)))
     }
 
     /// And `bytes` were taken out. An odd number of them only at the very end of the message.
     #[inline]
     pub fn remove(self, bytes: &[u8]) -> Self {
-        Self(add(self.0, !ones_complement(bytes)))
+        Self(self.0 + u64::from(!ones_complement(bytes)))
     }
 
     /// These changes and those of `other`.
     #[inline]
     pub const fn combine(self, other: Self) -> Self {
-        Self(add(self.0, other.0))
+        Self(self.0 + other.0)
     }
 
     /// The new checksum of a message that had `checksum` (RFC 1624, equation 3). What was wrong stays wrong.
@@ -104,7 +107,7 @@ impl Delta {
     #[inline]
     #[must_use]
     pub const fn apply(self, checksum: u16) -> u16 {
-        !add(!checksum, self.0)
+        !fold(self.0 + !checksum as u64)
     }
 
     /// The same for UDP, where 0 says "no checksum": 0 stays 0, and a result of 0 becomes `0xffff` (RFC 768).

@@ -114,6 +114,12 @@ impl Header {
         self.fragment.set((offset / 8) | more);
     }
 
+    /// Whether the packet is no fragment.
+    #[inline]
+    pub fn is_whole(&self) -> bool {
+        self.fragment.get() & (MORE_FRAGMENTS | FRAGMENT_OFFSET) == 0
+    }
+
     /// Length of the header with its options in bytes: 0 to 60, and at least 20 in a packet that [`parse`] took.
     #[inline]
     pub fn header_len(&self) -> usize {

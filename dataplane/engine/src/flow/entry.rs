@@ -7,6 +7,7 @@ use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 use super::index::Direction;
 use super::key::FlowKey;
 use super::state::State;
+use crate::cpu::prefetch;
 use crate::id::NextHop;
 use crate::time::Tick;
 
@@ -172,6 +173,13 @@ impl Flow {
             && self.is_live()
     }
 
+    /// Asks for both of its lines.
+    #[inline]
+    pub(super) fn prefetch(&self) {
+        prefetch(&self.client);
+        prefetch(&self.binding_slot);
+    }
+
     /// The state.
     pub fn state(&self) -> State {
         State::from_byte(self.state)
@@ -260,6 +268,19 @@ impl Flow {
     pub(crate) fn expected(&self) -> Option<(u32, u32)> {
         let both = SERVER_ACKNOWLEDGED | CLIENT_ACKNOWLEDGED;
         (self.flags & both == both).then_some((self.client_acknowledged, self.server_acknowledged))
+    }
+
+    /// Whether a plain packet with this acknowledgement, if it has one, leaves the connection in its state and needs
+    /// nothing put into it.
+    #[inline]
+    pub(crate) fn goes_on(&self, direction: Direction, acknowledgement: Option<u32>) -> bool {
+        match acknowledgement {
+            None => self.state == State::UdpNormal as u8,
+            Some(number) => {
+                let needs_address = direction == Direction::In && self.acknowledges_no_data(number);
+                self.state == State::TcpEstablished as u8 && !needs_address
+            }
+        }
     }
 
     /// Whether an acknowledgement number says that the client has seen none of the server's data yet.

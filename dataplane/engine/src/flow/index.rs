@@ -8,7 +8,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::prefetch::prefetch;
+use crate::cpu::{equal, prefetch};
 
 const SLOTS: usize = 8;
 
@@ -116,13 +116,31 @@ impl<'m> Index<'m> {
         prefetch(&self.buckets[hash as usize & self.mask()]);
     }
 
-    /// The candidates for `hash`: flows one of whose keys has its tag. The caller compares keys.
+    /// The first of the candidates for `hash`; most often, if any is the one, it is this.
     #[inline]
-    pub(super) fn candidates(&self, hash: u64) -> impl Iterator<Item = (u32, Direction)> + '_ {
-        let place = self.place(hash);
-        let home = &self.buckets[place.home];
-        let away = (home.away != 0).then(|| &self.buckets[self.other(place.home, place.tag)]);
-        home.matches(place.tag).chain(away.into_iter().flat_map(move |bucket| bucket.matches(place.tag)))
+    pub(super) fn first(&self, hash: u64) -> Option<(u32, Direction)> {
+        let Place { home, tag } = self.place(hash);
+        let bucket = &self.buckets[home];
+        if let Some(slot) = bucket.matching(tag).next() {
+            return Some(bucket.at(slot));
+        }
+        if bucket.away == 0 {
+            return None;
+        }
+        let bucket = &self.buckets[self.other(home, tag)];
+        bucket.matching(tag).next().map(|slot| bucket.at(slot))
+    }
+
+    /// The first candidate for `hash` that `is` the one: flows one of whose keys has its tag.
+    #[inline]
+    pub(super) fn find(&self, hash: u64, is: impl Fn(u32, Direction) -> bool) -> Option<(u32, Direction)> {
+        let Place { home, tag } = self.place(hash);
+        let bucket = &self.buckets[home];
+        let found = bucket.find(tag, &is);
+        if found.is_some() || bucket.away == 0 {
+            return found;
+        }
+        self.buckets[self.other(home, tag)].find(tag, &is)
     }
 
     /// Adds a reference under `hash`. Says false when there was no room within one move, and then nothing changed.
@@ -195,19 +213,10 @@ impl<'m> Index<'m> {
 }
 
 impl Bucket {
-    /// The slots that hold `tag`, as set bits.
-    #[inline]
-    fn mask(&self, tag: u16) -> u32 {
-        let mut mask = 0;
-        for (slot, &held) in self.tags.iter().enumerate() {
-            mask |= u32::from(held == tag) << slot;
-        }
-        mask
-    }
-
+    /// The slots that hold `tag`.
     #[inline]
     fn matching(&self, tag: u16) -> impl Iterator<Item = usize> + use<> {
-        let mut mask = self.mask(tag);
+        let mut mask = equal(&self.tags, tag);
         std::iter::from_fn(move || {
             let slot = mask.trailing_zeros() as usize;
             mask &= mask.wrapping_sub(1);
@@ -216,11 +225,17 @@ impl Bucket {
     }
 
     #[inline]
-    fn matches(&self, tag: u16) -> impl Iterator<Item = (u32, Direction)> + '_ {
-        self.matching(tag).map(|slot| {
-            let reference = Reference(self.references[slot & (SLOTS - 1)]);
-            (reference.flow(), reference.direction())
+    fn find(&self, tag: u16, is: impl Fn(u32, Direction) -> bool) -> Option<(u32, Direction)> {
+        self.matching(tag).find_map(|slot| {
+            let candidate = self.at(slot);
+            is(candidate.0, candidate.1).then_some(candidate)
         })
+    }
+
+    #[inline]
+    fn at(&self, slot: usize) -> (u32, Direction) {
+        let reference = Reference(self.references[slot & (SLOTS - 1)]);
+        (reference.flow(), reference.direction())
     }
 }
 
@@ -235,8 +250,13 @@ mod tests {
     fn check(index: &Index<'_>, model: &HashMap<(u32, bool), u64>) {
         for (&(flow, out), &hash) in model {
             let direction = if out { Direction::Out } else { Direction::In };
-            let found = index.candidates(hash).filter(|&c| c == (flow, direction)).count();
-            assert_eq!(found, 1, "flow {flow} {direction:?}");
+            let times = std::cell::Cell::new(0);
+            let is = |f, d| {
+                times.set(times.get() + u32::from((f, d) == (flow, direction)));
+                false
+            };
+            assert_eq!(index.find(hash, is), None);
+            assert_eq!(times.get(), 1, "flow {flow} {direction:?}");
         }
         let held: usize = index.buckets.iter().flat_map(|b| b.tags).filter(|&tag| tag != 0).count();
         assert_eq!(held, model.len());

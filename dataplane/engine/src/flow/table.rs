@@ -7,7 +7,6 @@ use super::index::{Bucket, Direction, Index, MAX_FLOWS, buckets_for};
 use super::key::{FlowHasher, FlowKey};
 use super::state::State;
 use super::wheel::{SLOTS, Wheel};
-use crate::prefetch::prefetch;
 use crate::time::Tick;
 
 const MAGIC: u64 = u64::from_be_bytes(*b"sluiceft");
@@ -129,18 +128,32 @@ impl<'m> FlowTable<'m> {
         self.index.prefetch(hash);
     }
 
-    /// Asks for the memory a lookup reads last. Call it when the bucket has had time to come.
+    /// The flow a packet probably belongs to, as far as the index says, and asks for its memory. Call it when the bucket
+    /// has had time to come.
     #[inline]
-    pub fn prefetch_flow(&self, hash: u64) {
-        for (number, _) in self.index.candidates(hash) {
-            prefetch(&self.flows[number as usize]);
+    pub fn guess(&self, hash: u64) -> Option<(u32, Direction)> {
+        let guess = self.index.first(hash);
+        if let Some((number, _)) = guess
+            && let Some(flow) = self.flows.get(number as usize)
+        {
+            flow.prefetch();
+        }
+        guess
+    }
+
+    /// The same as [`FlowTable::find`], with what [`FlowTable::guess`] said, however long ago.
+    #[inline]
+    pub fn find_guessed(&self, guess: Option<(u32, Direction)>, key: &FlowKey, hash: u64) -> Option<(u32, Direction)> {
+        match guess {
+            Some((number, direction)) if self.flow(number).matches(key, direction) => guess,
+            _ => self.find(key, hash),
         }
     }
 
     /// The flow a packet belongs to, and the direction it goes.
     #[inline]
     pub fn find(&self, key: &FlowKey, hash: u64) -> Option<(u32, Direction)> {
-        self.index.candidates(hash).find(|&(number, direction)| {
+        self.index.find(hash, |number, direction| {
             self.flows.get(number as usize).is_some_and(|flow| flow.matches(key, direction))
         })
     }

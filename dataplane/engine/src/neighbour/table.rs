@@ -170,6 +170,14 @@ impl<B> Neighbours<B> {
         waiting < self.queue_limit && self.held.has_room()
     }
 
+    /// Where a packet to `hop` goes, if that is known and the owner need not hear of it.
+    #[inline]
+    pub fn known(&self, hop: NextHop) -> Option<(InterfaceId, MacAddr)> {
+        let slot = self.slots.get(hop.index())?;
+        let known = hop.is_of(slot.generation) && slot.state == SlotState::Known;
+        known.then_some((slot.key.interface, slot.mac))
+    }
+
     /// Where a packet to `hop` goes. What there is to tell the owner goes to `note`, with the packet's source address,
     /// from which the owner asks.
     #[inline]

@@ -62,18 +62,7 @@ impl<B: Buffer> Worker<'_, B> {
 
     /// Counts a packet of a flow.
     pub(super) fn count(&self, number: u32, direction: Direction, ip: &Ipv4) {
-        let server = self.counters.server(self.flows.flow(number).server_slot);
-        let bytes = ip.total_len as u64;
-        match direction {
-            Direction::In => {
-                server.in_packets.add(1);
-                server.in_bytes.add(bytes);
-            }
-            Direction::Out => {
-                server.out_packets.add(1);
-                server.out_bytes.add(bytes);
-            }
-        }
+        self.counters.server(self.flows.flow(number).server_slot).count(direction, ip.total_len as u64);
     }
 }
 

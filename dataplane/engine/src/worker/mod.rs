@@ -8,6 +8,7 @@ mod datagram;
 mod ending;
 mod explain;
 mod forward;
+mod hit;
 mod kernel;
 mod list;
 mod local;
@@ -39,6 +40,7 @@ use crate::steering::Steering;
 use crate::time::{Tick, Time};
 
 use ending::Ending;
+use hit::Sighted;
 pub use list::{FlowPage, FlowRow};
 
 /// The most packets a worker takes at once.
@@ -176,44 +178,57 @@ impl<'m, B: Buffer> Worker<'m, B> {
         out: &mut O,
     ) {
         let mut context = Context::new(snapshot, now, out);
-        let mut burst: ArrayVec<(B, Parsed, u64), BURST> = ArrayVec::new();
-        for mut packet in packets.drain(..) {
+        let mut burst: ArrayVec<(B, Option<Sighted>), BURST> = ArrayVec::new();
+        for packet in packets.drain(..) {
             if arrival == Arrival::Port {
                 self.mirror(&mut context, &packet);
             }
-            match self.parse(snapshot, &mut packet) {
-                Ok((parsed, _)) if arrival == Arrival::Port && self.owner(&parsed) != self.id => {
-                    let owner = self.owner(&parsed);
-                    self.redirect(context.out, owner, packet);
-                    if let Parsed::Segment(segment) = &parsed
-                        && segment.ip.more_fragments
-                    {
-                        self.redirect_datagram(&mut context, owner, &segment.ip);
-                    }
-                }
-                Ok((parsed, hash)) => burst.push((packet, parsed, hash)),
-                Err(reason) => self.discard(packet, reason),
-            }
+            let sighted = self.sight(snapshot, &packet);
+            burst.push((packet, sighted));
         }
-        for (_, parsed, hash) in &burst {
-            if matches!(parsed, Parsed::Segment(_)) {
-                self.flows.prefetch_flow(*hash);
-            }
+        for sighted in burst.iter_mut().filter_map(|(_, sighted)| sighted.as_mut()) {
+            self.approach(sighted);
         }
-        for (packet, parsed, hash) in burst {
-            match parsed {
-                Parsed::Segment(segment) => self.forward(&mut context, packet, &segment, hash),
-                Parsed::Arp(arp) => self.take_arp(&mut context, packet, &arp),
-                Parsed::Icmp(ip) => self.take_icmp(&mut context, packet, &ip),
-                Parsed::IcmpError(ip, quote) => self.take_error(&mut context, packet, &ip, &quote),
-                Parsed::Fragment(ip) => self.take_fragment(&mut context, packet, &ip, arrival),
-                Parsed::Unhandled(unhandled) => {
-                    let judgement = kernel::judge_unhandled(snapshot, unhandled);
-                    self.act_on(&mut context, packet, judgement);
-                }
+        for (packet, sighted) in burst {
+            let rest = match sighted {
+                Some(sighted) => self.hit(&mut context, packet, sighted),
+                None => Err(packet),
+            };
+            if let Err(packet) = rest {
+                self.take_one(&mut context, packet, arrival);
             }
         }
         self.publish_gauges();
+    }
+
+    /// Takes a packet that needs to be looked at in full.
+    #[inline(never)]
+    fn take_one<O: Output<B>>(&mut self, context: &mut Context<'_, O>, mut packet: B, arrival: Arrival) {
+        let (parsed, hash) = match self.parse(context.snapshot, &mut packet) {
+            Ok(parsed) => parsed,
+            Err(reason) => return self.discard(packet, reason),
+        };
+        let owner = self.owner(&parsed);
+        if arrival == Arrival::Port && owner != self.id {
+            self.redirect(context.out, owner, packet);
+            if let Parsed::Segment(segment) = &parsed
+                && segment.ip.more_fragments
+            {
+                self.redirect_datagram(context, owner, &segment.ip);
+            }
+            return;
+        }
+        match parsed {
+            Parsed::Segment(segment) => self.forward(context, packet, &segment, hash),
+            Parsed::Arp(arp) => self.take_arp(context, packet, &arp),
+            Parsed::Icmp(ip) => self.take_icmp(context, packet, &ip),
+            Parsed::IcmpError(ip, quote) => self.take_error(context, packet, &ip, &quote),
+            Parsed::Fragment(ip) => self.take_fragment(context, packet, &ip, arrival),
+            Parsed::Unhandled(unhandled) => {
+                let judgement = kernel::judge_unhandled(context.snapshot, unhandled);
+                self.act_on(context, packet, judgement);
+            }
+        }
     }
 
     fn parse(&self, snapshot: &Snapshot, packet: &mut impl Buffer) -> Result<(Parsed, u64), DropReason> {

@@ -195,6 +195,6 @@ mod tests {
         let mut options = [1, 254, 8, 1, 2, 3, 4, 5, 6, 4, 2, 254, 3, 9, 1, 1];
         assert!(strip(&mut options).is_some());
         assert_eq!(options, [1, 1, 1, 1, 1, 1, 1, 1, 1, 4, 2, 1, 1, 1, 1, 1]);
-        assert_eq!(strip(&mut options), None);
+        assert!(strip(&mut options).is_none());
     }
 }
