@@ -71,6 +71,11 @@ soak: packages ## The tests of the lab at full size: 1 GiB each way
 	cargo build --locked --workspace --all-targets
 	SLUICE_TRANSFER_MIB=1024 cargo test --locked --workspace --test '0*' -- --nocapture
 
+.PHONY: bench
+bench: packages ## Measure, and write target/bench/report.json (QUICK=1 is over in three minutes)
+	cargo build --locked --release -p sluice-bench
+	$(TARGET)/release/bench
+
 .PHONY: packages
 packages:
 	@integration/install-packages

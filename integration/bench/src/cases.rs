@@ -1,0 +1,130 @@
+//! The engine's figures, by name.
+
+use engine::flow::region_size;
+use engine::port::PortPool;
+
+use crate::measure;
+use crate::population::{Population, Protocol};
+
+/// Where all of the engine's packets come from.
+const SOURCE: &str = "memory, 64-byte frames";
+
+/// Something that can be measured again and again.
+pub struct Case {
+    /// The name of its figure.
+    pub name: String,
+    /// What it is counted in.
+    pub unit: &'static str,
+    /// Where its packets come from.
+    pub source: &'static str,
+    /// Measures it once.
+    pub run: Box<dyn FnMut() -> f64>,
+}
+
+/// How much is measured.
+#[derive(Clone, Copy)]
+pub struct Extent {
+    /// Whether it has to be over soon: fewer packets, and no table above a million connections.
+    pub quick: bool,
+    /// Counts of the time stamp counter in a second.
+    pub cycles_per_second: f64,
+}
+
+impl Extent {
+    fn packets(self) -> usize {
+        if self.quick { 1 << 18 } else { 1 << 21 }
+    }
+
+    fn new_connections(self) -> usize {
+        if self.quick { 1 << 17 } else { 1 << 20 }
+    }
+
+    fn sizes(self) -> &'static [(&'static str, u64)] {
+        const ALL: &[(&str, u64)] = &[("1", 1), ("1k", 1000), ("64k", 1 << 16), ("1m", 1 << 20), ("10m", 10_000_000)];
+        if self.quick { &ALL[..4] } else { ALL }
+    }
+
+    /// Connections that idle or that expire together.
+    fn many(self) -> u64 {
+        if self.quick { 1 << 18 } else { 1 << 20 }
+    }
+}
+
+/// All of the engine's cases. Making them fills their tables, which takes the most of the time.
+pub fn engine(extent: Extent) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for &(name, connections) in extent.sizes() {
+        for (protocol, word) in [(Protocol::Udp, "udp"), (Protocol::Tcp, "tcp")] {
+            cases.push(hits(format!("engine_fnat_{word}_cycles_{name}"), extent, protocol, connections));
+        }
+    }
+    cases.push(new_connections(extent));
+    cases.push(lives(extent));
+    cases.push(misses(extent));
+    cases.push(sweep(extent));
+    cases.push(mass_expiry(extent));
+    cases.push(constant("bytes_per_connection", "bytes", bytes_per_connection(1 << 20)));
+    cases.push(constant("lip_kb_per_worker", "KiB", PortPool::BYTES as f64 / 1024.0));
+    cases
+}
+
+fn hits(name: String, extent: Extent, protocol: Protocol, connections: u64) -> Case {
+    let mut population = Population::new(protocol, connections);
+    let mut random = fastrand::Rng::with_seed(connections);
+    let run = move || measure::hits(&mut population, extent.packets(), &mut random);
+    Case { name, unit: "cycles/packet", source: SOURCE, run: Box::new(run) }
+}
+
+fn new_connections(extent: Extent) -> Case {
+    let mut population = Population::lived_in(Protocol::Udp, extent.many());
+    let run = move || extent.cycles_per_second / measure::new_connections(&mut population, extent.new_connections());
+    Case { name: "cps_udp_per_s".into(), unit: "1/s", source: SOURCE, run: Box::new(run) }
+}
+
+fn lives(extent: Extent) -> Case {
+    let mut population = Population::empty(Protocol::Tcp, extent.many());
+    let run = move || {
+        extent.cycles_per_second / measure::lives(&mut population, extent.new_connections() / 2, extent.many() as u32)
+    };
+    Case { name: "tcp_lives_per_s".into(), unit: "1/s", source: SOURCE, run: Box::new(run) }
+}
+
+fn misses(extent: Extent) -> Case {
+    let mut population = Population::empty(Protocol::Udp, 1 << 16);
+    let mut random = fastrand::Rng::with_seed(7);
+    let run = move || measure::misses(&mut population, extent.packets(), &mut random);
+    Case { name: "engine_miss_cycles".into(), unit: "cycles/packet", source: SOURCE, run: Box::new(run) }
+}
+
+fn sweep(extent: Extent) -> Case {
+    const SECONDS: u32 = 290;
+    let connections = if extent.quick { extent.many() } else { 10_000_000 };
+    let run = move || {
+        let mut population = Population::new(Protocol::Udp, connections);
+        let cycles: u64 = measure::idle_turns(&mut population, SECONDS).iter().sum();
+        let scale = 1e7 / connections as f64;
+        100.0 * scale * cycles as f64 / (extent.cycles_per_second * f64::from(SECONDS))
+    };
+    Case { name: "sweep_cpu_percent_10m_idle".into(), unit: "%", source: "no packets", run: Box::new(run) }
+}
+
+fn mass_expiry(extent: Extent) -> Case {
+    let run = move || {
+        let mut population = Population::new(Protocol::Udp, extent.many());
+        let mut turns = measure::idle_turns(&mut population, 310);
+        assert_eq!(population.world.connections(), 0, "connections outlived their timeout");
+        turns.sort_unstable();
+        let p9999 = turns[(turns.len() - 1) * 9999 / 10_000];
+        1e6 * p9999 as f64 / extent.cycles_per_second
+    };
+    Case { name: "loop_cpu_us_p9999_mass_expiry".into(), unit: "µs", source: "no packets", run: Box::new(run) }
+}
+
+/// What a connection takes of a table at 85% of its room, everything counted.
+fn bytes_per_connection(connections: u64) -> f64 {
+    region_size(crate::population::room_for(connections)) as f64 / connections as f64
+}
+
+fn constant(name: &str, unit: &'static str, value: f64) -> Case {
+    Case { name: name.into(), unit, source: "size", run: Box::new(move || value) }
+}

@@ -1,0 +1,39 @@
+//! `make bench`: measures, prints a table and writes `report.json`. `QUICK=1` is over in three minutes.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use bench::cases::{self, Extent};
+use bench::figure::Figure;
+use bench::machine::Machine;
+use bench::{cycles, report};
+
+/// How often each figure is measured, all of them in turn.
+const RUNS: usize = 3;
+
+fn main() -> anyhow::Result<()> {
+    let quick = std::env::var_os("QUICK").is_some_and(|value| value == "1");
+    let extent = Extent { quick, cycles_per_second: cycles::per_second() };
+    let machine = Machine::look(extent.cycles_per_second);
+    eprintln!("bench: {}, {} of a second stalled; filling tables", machine.cpu, machine.stalled_ms / 1e3);
+    let mut cases = cases::engine(extent);
+    let mut values = vec![Vec::new(); cases.len()];
+    for run in 1..=RUNS {
+        eprintln!("bench: run {run} of {RUNS}");
+        for (case, values) in cases.iter_mut().zip(&mut values) {
+            values.push((case.run)());
+        }
+    }
+    let figures: Vec<_> = std::iter::zip(cases, values)
+        .map(|(case, values)| Figure::new(case.name, case.unit, case.source, values))
+        .collect();
+    println!("{}", report::table(&figures));
+    report::write(&directory()?, &figures, &machine)
+}
+
+/// Where the report goes: beside what cargo built, `target/bench`.
+fn directory() -> anyhow::Result<PathBuf> {
+    let program = std::env::current_exe().context("cannot tell where this program is")?;
+    let target = program.ancestors().nth(2).context("this program is not in a directory of cargo's")?;
+    Ok(target.join("bench"))
+}

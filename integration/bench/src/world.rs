@@ -1,0 +1,229 @@
+//! One worker between a client network and a server network, in the configuration that ships.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrayvec::ArrayVec;
+use engine::counters::{Counters, Slots};
+use engine::flow::region_size;
+use engine::neighbour::{Limits, NeighbourKey, Note, Status, Update};
+use engine::port::PortPool;
+use engine::snapshot::{Interface, Local, Route, Routes, Server, Service, ServiceKey, Snapshot, Twin};
+use engine::steering::{KEY_LEN, Steering};
+use engine::{BURST, DropReason, InterfaceId, KernelClass, Output, Scheduler, Secrets, Tick, Time, Worker, WorkerId};
+use net::{Buffer, MacAddr, ipv4};
+
+use crate::frame;
+use crate::memory::Region;
+use crate::packet::{Free, Packet};
+
+/// The servers' side.
+pub const LAN: InterfaceId = InterfaceId(0);
+/// The clients' side.
+pub const WAN: InterfaceId = InterfaceId(1);
+/// Where frames of clients go.
+pub const WAN_MAC: MacAddr = MacAddr::new(2, 0, 0, 0, 1, 1);
+/// Where frames of servers go.
+pub const LAN_MAC: MacAddr = MacAddr::new(2, 0, 0, 0, 1, 0);
+const PEER_MAC: MacAddr = MacAddr::new(2, 0, 0, 0, 2, 1);
+
+const VIP: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 100);
+/// The TCP service.
+pub const HTTP: SocketAddrV4 = SocketAddrV4::new(VIP, 80);
+/// The UDP service.
+pub const DNS: SocketAddrV4 = SocketAddrV4::new(VIP, 53);
+/// No service.
+pub const NOTHING: SocketAddrV4 = SocketAddrV4::new(VIP, 9);
+
+/// Enough servers and local addresses for ten million connections by ports that are reusable towards other servers.
+const SERVERS: u8 = 250;
+const LOCALS: u8 = 32;
+
+/// Packets under way at once: sixteen bursts.
+pub const BATCH: usize = 16 * BURST;
+
+/// Takes what the worker sends, as a port would.
+pub struct Wire {
+    /// The frames sent, with where.
+    pub sent: Vec<(InterfaceId, Packet)>,
+    free: Free,
+}
+
+impl Output<Packet> for Wire {
+    fn transmit(&mut self, interface: InterfaceId, packet: Packet) {
+        self.sent.push((interface, packet));
+    }
+
+    fn redirect(&mut self, _: WorkerId, packet: Packet) -> Result<(), Packet> {
+        Err(packet)
+    }
+
+    fn allocate(&mut self) -> Option<Packet> {
+        self.free.take()
+    }
+
+    fn to_kernel(&mut self, _: InterfaceId, _: &[u8], _: KernelClass) -> bool {
+        true
+    }
+
+    fn note(&mut self, _: Note) -> bool {
+        true
+    }
+}
+
+/// The worker and what is around it.
+pub struct World {
+    worker: Worker<'static, Packet>,
+    snapshot: Snapshot,
+    /// The time.
+    pub now: Time,
+    ticked: Tick,
+    /// What it has sent.
+    pub wire: Wire,
+}
+
+impl World {
+    /// A world whose table has room for so many flows.
+    ///
+    /// # Panics
+    /// When the machine has no memory for it.
+    pub fn new(flows: u32) -> Self {
+        let free = Free::with(2 * BATCH);
+        let slots = Slots { servers: 512, locals: usize::from(LOCALS), bindings: 64, services: 2 };
+        let region = Region::leak(region_size(flows));
+        let secrets = Secrets { hash_key: [11, 12, 13, 14], isn_key: [15, 16] };
+        let counters = Arc::new(Counters::new(slots));
+        let own = (WorkerId(0), Arc::new(steering()));
+        let worker = Worker::new(own, region, flows, counters, Limits::default(), secrets, Time(0));
+        let wire = Wire { sent: Vec::with_capacity(2 * BATCH), free };
+        let mut world = World {
+            worker: worker.expect("the region fits"),
+            snapshot: two_arm(),
+            now: Time(0),
+            ticked: Tick(0),
+            wire,
+        };
+        for slot in 0..LOCALS {
+            world.worker.add_ports(slot.into(), Box::new(PortPool::new()));
+        }
+        world
+    }
+
+    /// Hands over frames, a burst at a time, and returns how many cycles the worker took.
+    // A function of its own, so that its instructions can be counted.
+    #[inline(never)]
+    pub fn receive(&mut self, packets: &mut Vec<Packet>) -> u64 {
+        let began = crate::cycles::now();
+        let mut burst: ArrayVec<Packet, BURST> = ArrayVec::new();
+        let mut packets = packets.drain(..);
+        loop {
+            burst.extend(packets.by_ref().take(BURST));
+            if burst.is_empty() {
+                break;
+            }
+            self.worker.receive(&self.snapshot, self.now, &mut burst, &mut self.wire);
+        }
+        crate::cycles::now() - began
+    }
+
+    /// Hands over frames that came by an interface, and returns the cycles and the endpoints of what came of them.
+    pub fn relay(
+        &mut self,
+        interface: InterfaceId,
+        frames: impl Iterator<Item = Vec<u8>>,
+    ) -> (u64, Vec<(SocketAddrV4, SocketAddrV4)>) {
+        let mut packets: Vec<_> = frames.map(|frame| self.packet(&frame, interface)).collect();
+        let cycles = self.receive(&mut packets);
+        let sent = self.wire.sent.drain(..).map(|(_, packet)| frame::endpoints(packet.bytes())).collect();
+        (cycles, sent)
+    }
+
+    /// Puts a frame into a buffer.
+    pub fn packet(&self, frame: &[u8], interface: InterfaceId) -> Packet {
+        self.wire.free.received(frame, interface.0)
+    }
+
+    /// Lets time pass, with the turns of expiry a worker's loop would take; gives the cycles of each turn to `each`.
+    pub fn pass(&mut self, duration: Duration, mut each: impl FnMut(u64)) {
+        self.now = self.now + duration;
+        while self.ticked != self.now.tick() {
+            let began = crate::cycles::now();
+            let more = self.worker.tick(&self.snapshot, self.now, &mut self.wire);
+            each(crate::cycles::now() - began);
+            if !more {
+                self.ticked = self.now.tick();
+            }
+        }
+    }
+
+    /// Connections there are.
+    pub fn connections(&self) -> u64 {
+        self.worker.counters().connections.get()
+    }
+
+    /// What was dropped, by reason.
+    pub fn drops(&self) -> Vec<(DropReason, u64)> {
+        let counters = self.worker.counters();
+        let all = DropReason::ALL.iter().map(|&reason| (reason, counters.drops(reason).get()));
+        all.filter(|&(_, count)| count > 0).collect()
+    }
+
+    /// Makes the gateway and the servers known neighbours, which packets wait for by now.
+    pub fn introduce(&mut self) {
+        let servers = (1..=SERVERS).map(|host| (LAN, server(host)));
+        for (interface, address) in servers.chain([(WAN, GATEWAY)]) {
+            let status = Status::Known { mac: PEER_MAC, stale: false };
+            let update = Update { key: NeighbourKey { interface, address }, status };
+            self.worker.update_neighbour(&self.snapshot, update, &mut self.wire);
+        }
+        self.wire.sent.clear();
+    }
+}
+
+const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 48);
+
+fn server(host: u8) -> Ipv4Addr {
+    Ipv4Addr::new(192, 168, 100, host)
+}
+
+fn steering() -> Steering {
+    let key = |seed: u8| std::array::from_fn::<u8, KEY_LEN, _>(|n| (n as u8).wrapping_mul(167).wrapping_add(seed));
+    (0..=u8::MAX).find_map(|seed| Steering::new(key(seed), 1)).expect("a usable key")
+}
+
+fn two_arm() -> Snapshot {
+    let mut snapshot = Snapshot::empty([9, 9, 9, 9]);
+    snapshot.generation = 1;
+    let interface = |mac| Interface { mac, mtu: 1500, twin: Twin::Unhandled };
+    snapshot.interfaces = Arc::new([interface(LAN_MAC), interface(WAN_MAC)]);
+    Arc::make_mut(&mut snapshot.addresses).insert(VIP, WAN);
+    let mut routes = Routes { generation: 1, ..Routes::default() };
+    for (prefix, interface, gateway) in
+        [("10.0.0.0/16", WAN, None), ("192.168.0.0/16", LAN, None), ("0.0.0.0/0", WAN, Some(GATEWAY))]
+    {
+        let prefix = prefix.parse().expect("a prefix");
+        routes.table.insert(prefix, Route { interface, gateway, mtu: 1500 });
+    }
+    snapshot.routes = Arc::new(routes);
+    for (number, (protocol, vip)) in [(ipv4::TCP, HTTP), (ipv4::UDP, DNS)].into_iter().enumerate() {
+        let first = number as u32 * u32::from(SERVERS);
+        let servers = (1..=SERVERS).map(|host| Server {
+            slot: first + u32::from(host) - 1,
+            address: server(host),
+            port: vip.port(),
+            weight: 1,
+        });
+        let locals = (0..LOCALS).map(|n| Local {
+            binding_slot: number as u32 * u32::from(LOCALS) + u32::from(n),
+            local_slot: n.into(),
+            address: Ipv4Addr::new(192, 168, 101, n + 1),
+        });
+        let service = Service::new(number as u32, Scheduler::RoundRobin, servers.collect(), locals.collect());
+        let key = ServiceKey { protocol, vip: *vip.ip(), port: vip.port() };
+        Arc::make_mut(&mut snapshot.services).insert(key, Arc::new(service));
+    }
+    let addresses = Arc::make_mut(&mut snapshot.addresses);
+    addresses.extend((0..LOCALS).map(|n| (Ipv4Addr::new(192, 168, 101, n + 1), LAN)));
+    snapshot
+}
