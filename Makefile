@@ -67,9 +67,9 @@ run-tests: packages
 	cargo test --locked --workspace
 
 .PHONY: soak
-soak: packages ## The tests of the lab at full size: 1 GiB each way
+soak: packages ## The tests of the lab at full size: 1 GiB each way, 20 restarts under a routing daemon
 	cargo build --locked --workspace --all-targets
-	SLUICE_TRANSFER_MIB=1024 cargo test --locked --workspace --test '0*' -- --nocapture
+	SLUICE_TRANSFER_MIB=1024 SLUICE_RESTARTS=20 cargo test --locked --workspace --test '0*' --test '1*' -- --nocapture
 
 .PHONY: bench
 bench: packages ## Measure, and write target/bench/report.json (QUICK=1 is over in three minutes)

@@ -9,6 +9,7 @@
 //! ```
 
 pub mod address;
+mod bird;
 mod books;
 mod bus;
 mod capture;
@@ -31,6 +32,7 @@ pub mod udp;
 pub mod wait;
 mod webserver;
 
+pub use bird::Bird;
 pub use books::{settle, stats};
 pub use bus::Bus;
 pub use capture::{Capture, Packets};

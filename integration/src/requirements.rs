@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use crate::error::{Attempt, LabError};
 
 /// The programs the lab runs, with the Debian package of each.
-const TOOLS: [(&str, &str); 11] = [
+const TOOLS: [(&str, &str); 12] = [
+    ("bird", "bird2"),
     ("busctl", "systemd"),
     ("curl", "curl"),
     ("dbus-daemon", "dbus-daemon"),

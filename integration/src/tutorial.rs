@@ -6,6 +6,9 @@ use crate::error::LabError;
 /// The script.
 pub const SCRIPT: &str = include_str!("../tutorial/tutorial-fnat.sh");
 
+/// The script of "Full-NAT with OSPF/ECMP (two-arm)".
+pub const OSPF_SCRIPT: &str = include_str!("../tutorial/tutorial-fnat-ospf.sh");
+
 /// The commands that list what the script has set up, with what the tutorial says they print.
 pub const LISTINGS: [(&str, &str); 4] = [
     ("dpip addr show", include_str!("../tutorial/dpip-addr-show.txt")),
