@@ -79,6 +79,8 @@ counted! {
         NoPort => "no_port",
         /// The connection table is full.
         ConnectionTableFull => "connection_table_full",
+        /// A connection with the same endpoints is there already.
+        DuplicateConnection => "duplicate_connection",
         /// No route to the next destination.
         NoRoute => "no_route",
         /// The neighbour table is full.

@@ -40,6 +40,8 @@ pub enum NoRoom {
     Entries,
     /// The buckets of a key are full.
     Buckets,
+    /// A flow that is there has one of the keys.
+    Taken,
 }
 
 /// Memory for a table on the heap, for where there is none from elsewhere.
@@ -179,8 +181,7 @@ impl<'m> FlowTable<'m> {
         if number == NONE {
             return Err(NoRoom::Entries);
         }
-        let hash_in = self.hash(&endpoints.key(Direction::In));
-        let hash_out = self.hash(&endpoints.key(Direction::Out));
+        let [hash_in, hash_out] = self.free_hashes(endpoints)?;
         if !self.index.insert(hash_in, number, Direction::In) {
             return Err(NoRoom::Buckets);
         }
@@ -195,6 +196,20 @@ impl<'m> FlowTable<'m> {
         flow.set_timeout(timeout);
         self.wheel.link(self.flows, number);
         Ok(number)
+    }
+
+    /// The hashes of both keys, which no flow has yet: of two flows with the same key one would never be found, and its
+    /// end would take the other's place in the index.
+    fn free_hashes(&self, endpoints: &Endpoints) -> Result<[u64; 2], NoRoom> {
+        let mut hashes = [0; 2];
+        for (hash, direction) in hashes.iter_mut().zip([Direction::In, Direction::Out]) {
+            let key = endpoints.key(direction);
+            *hash = self.hash(&key);
+            if self.find(&key, *hash).is_some() {
+                return Err(NoRoom::Taken);
+            }
+        }
+        Ok(hashes)
     }
 
     /// Puts a flow in a state with a timeout in ticks.
@@ -272,6 +287,11 @@ mod tests {
             for (n, timeout, step) in steps {
                 let known = model.get(&n).copied();
                 match (step, known) {
+                    (0, Some(_)) => {
+                        let again = table.insert(&endpoints(n), State::TcpNone, timeout, now);
+                        let reason = if model.len() == 24 { NoRoom::Entries } else { NoRoom::Taken };
+                        prop_assert_eq!(again, Err(reason));
+                    }
                     (0, None) => match table.insert(&endpoints(n), State::TcpNone, timeout, now) {
                         Ok(number) => { model.insert(n, (now.plus(timeout), timeout, number)); }
                         Err(reason) => {
@@ -317,6 +337,26 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_key_has_one_flow() {
+        let mut region = Region::new(8);
+        let mut table = FlowTable::new(region.bytes(), 8, [0; 4], Tick(0)).unwrap();
+        let first = table.insert(&endpoints(1), State::TcpNone, 8, Tick(0)).unwrap();
+        // Another client with the local port of the first, and the first with another local port.
+        let same_out = Endpoints { local: endpoints(1).local, ..endpoints(2) };
+        let same_in = Endpoints { local: endpoints(2).local, ..endpoints(1) };
+        for other in [same_out, same_in] {
+            assert_eq!(table.insert(&other, State::TcpNone, 8, Tick(0)), Err(NoRoom::Taken));
+            assert_eq!(table.len(), 1);
+        }
+        assert_eq!(find(&table, &same_out.key(Direction::In)), None, "half a flow stayed");
+        table.remove(first);
+        for direction in [Direction::In, Direction::Out] {
+            assert_eq!(find(&table, &endpoints(1).key(direction)), None);
+        }
+        assert!(table.insert(&same_out, State::TcpNone, 8, Tick(0)).is_ok());
     }
 
     #[test]

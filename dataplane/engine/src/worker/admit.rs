@@ -118,7 +118,10 @@ impl<B: Buffer> Worker<'_, B> {
         }
         let timeout = context.snapshot.timeouts.of(*state, service.connection_timeout);
         let inserted = self.flows.insert(endpoints, *state, timeout, context.tick);
-        let number = inserted.map_err(|_: NoRoom| DropReason::ConnectionTableFull)?;
+        let number = inserted.map_err(|reason| match reason {
+            NoRoom::Entries | NoRoom::Buckets => DropReason::ConnectionTableFull,
+            NoRoom::Taken => DropReason::DuplicateConnection,
+        })?;
         if let Some(Some(pool)) = self.pools.get_mut(local.local_slot as usize) {
             pool.take(&self.steering, *port);
         }
