@@ -1,11 +1,12 @@
 use std::collections::BTreeSet;
 use std::ffi::{CStr, CString, OsStr, c_char};
-use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{fs, io};
 
+use crate::capture::capture;
 use crate::errno::Errno;
 use crate::lcore::{LaunchError, Lcore, LcoreHandle};
 use crate::log::LogLevel;
@@ -31,13 +32,16 @@ pub enum EalError {
     #[error("EAL argument {0:?} contains a NUL byte: remove it")]
     Argument(String),
     /// EAL refused.
-    #[error("DPDK does not start with `{arguments}`: {reason} (its own messages on standard error say more)")]
+    #[error("DPDK does not start: {reason} (started with `{arguments}`)")]
     Init {
         /// The arguments, separated by spaces.
         arguments: String,
-        /// EAL's error.
-        reason: Errno,
+        /// EAL's complaints.
+        reason: String,
     },
+    /// What EAL writes could not be caught.
+    #[error("cannot keep what DPDK writes while it starts: {0}")]
+    Capture(#[from] io::Error),
 }
 
 /// EAL was not cleaned up, and stays as it is until the process ends.
@@ -91,12 +95,15 @@ impl Eal {
         // EAL keeps pointers to its arguments, and may permute and change them: they are given to it for good.
         let argc = in_c.len() as i32;
         let argv: Vec<*mut c_char> = in_c.into_iter().map(CString::into_raw).chain([std::ptr::null_mut()]).collect();
+        let argv = argv.leak().as_mut_ptr();
         // SAFETY: `argv` has `argc` terminated strings and a null pointer behind, all of it leaked; this is the only
         // call in this process.
-        let result = unsafe { dpdk_sys::rte_eal_init(argc, argv.leak().as_mut_ptr()) };
+        let (result, written) = capture(|| unsafe { dpdk_sys::rte_eal_init(argc, argv) })?;
         if result < 0 {
-            return Err(EalError::Init { arguments: arguments[1..].join(" "), reason: Errno::last() });
+            let reason = complaint(&written.error).unwrap_or_else(|| Errno::last().to_string());
+            return Err(EalError::Init { arguments: arguments[1..].join(" "), reason });
         }
+        written.forward();
         Ok(Self { inner: Arc::new(Inner::default()) })
     }
 
@@ -139,6 +146,25 @@ impl Eal {
     pub(crate) fn inner(&self) -> &Arc<Inner> {
         &self.inner
     }
+}
+
+/// The most complaints of EAL's that go into a message.
+const COMPLAINTS: usize = 3;
+
+/// What is wrong, out of what EAL wrote to standard error: its parser of options and it itself complain there, a line
+/// each, some of them twice. Last of all it says that something was wrong, which is no news.
+fn complaint(written: &str) -> Option<String> {
+    let mut complaints: Vec<&str> = Vec::new();
+    for line in written.lines() {
+        let line = line.trim_start_matches("EAL: ").trim_start_matches("sluice: ").trim();
+        let line = line.trim_start_matches("FATAL: ");
+        let says_nothing = line.is_empty() || line == "Invalid 'command line' arguments.";
+        if !says_nothing && !complaints.contains(&line) {
+            complaints.push(line);
+        }
+    }
+    complaints.truncate(COMPLAINTS);
+    (!complaints.is_empty()).then(|| complaints.join("; "))
 }
 
 /// What everything that needs EAL holds a reference to.
@@ -198,5 +224,20 @@ impl Drop for Inner {
     fn drop(&mut self) {
         // Who wants to know calls `Eal::shutdown`.
         let _ = self.clean_up();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::complaint;
+
+    #[test]
+    fn a_complaint_is_a_line() {
+        let written = "sluice: unrecognized option '--frob'\nsluice: unrecognized option '--frob'\n\
+                       EAL: FATAL: Invalid 'command line' arguments.\nEAL: Invalid 'command line' arguments.\n";
+        assert_eq!(complaint(written).as_deref(), Some("unrecognized option '--frob'"));
+        let written = "EAL: lcore 77 unavailable\nEAL: invalid core list\nEAL: a\nEAL: b\n";
+        assert_eq!(complaint(written).as_deref(), Some("lcore 77 unavailable; invalid core list; a"));
+        assert_eq!(complaint("\nEAL: Invalid 'command line' arguments.\n"), None);
     }
 }

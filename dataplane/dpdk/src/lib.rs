@@ -7,6 +7,7 @@
 //! the methods of [`Mbuf`]: one C call per burst, none per packet.
 
 mod affinity;
+mod capture;
 mod device;
 mod eal;
 mod errno;
