@@ -4,6 +4,7 @@ pub mod bus;
 pub mod control;
 pub mod ipc;
 pub mod kni;
+pub mod memory;
 mod netdev;
 pub mod ports;
 pub mod start;

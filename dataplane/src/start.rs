@@ -21,6 +21,7 @@ use tracing::{info, warn};
 use crate::control::desired::{self, Desired};
 use crate::control::{Compiler, Crew, Member, State, StateFile};
 use crate::kni::{KniThread, WorkerEnd, WorkerLink};
+use crate::memory;
 use crate::ports::{Ports, device_name};
 use crate::worker::{FramePool, Handover, Lcore, Queues, Stop, handovers, rings};
 
@@ -50,20 +51,23 @@ impl Workers {
 /// Starts EAL on this thread, which becomes the control CPU's.
 ///
 /// # Errors
-/// When EAL refuses, or hugepages are required and there are not enough.
+/// When EAL refuses, or there is not enough memory, or not of the kind that is required.
 pub fn start_eal(config: &config::Dataplane, instance: &str, extra: &[String]) -> Result<Eal> {
     check_cpus(config)?;
     let wanted = config.memory_mib;
-    let memory = match config.hugepages {
+    let mode = match config.hugepages {
         Hugepages::Never => MemoryMode::NoHuge,
         Hugepages::Auto | Hugepages::Require => MemoryMode::choose(wanted),
     };
-    if config.hugepages == Hugepages::Require && memory == MemoryMode::NoHuge {
+    if config.hugepages == Hugepages::Require && mode == MemoryMode::NoHuge {
         bail!(
             "hugepages are required, but fewer than {wanted} MiB of them are free; reserve more, or set hugepages = \"auto\""
         );
     }
-    let mut arguments = memory.arguments(wanted, &format!("sluice-{instance}"));
+    if mode == MemoryMode::NoHuge {
+        memory::check(wanted)?;
+    }
+    let mut arguments = mode.arguments(wanted, &format!("sluice-{instance}"));
     let devices: Vec<Device> =
         config.ports.iter().map(|port| Device::parse(device_name(&port.device))).collect::<Result<_, _>>()?;
     arguments.extend(Device::eal_arguments(&devices));
@@ -74,7 +78,7 @@ pub fn start_eal(config: &config::Dataplane, instance: &str, extra: &[String]) -
     // Its socket would be another way in, and what keeps EAL's run-time directory from being removed.
     arguments.push("--no-telemetry".into());
     arguments.extend(extra.iter().cloned());
-    match memory {
+    match mode {
         MemoryMode::Hugepages => info!("packet memory: {wanted} MiB of hugepages"),
         MemoryMode::NoHuge => warn!("packet memory: {wanted} MiB of ordinary pages, which costs speed"),
     }
