@@ -5,7 +5,11 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use api::ipc::default_socket;
 use tokio::net::UnixListener;
+
+/// What is below it is made where the default socket needs it: it lasts until the machine stops.
+const RUNTIME: &str = "/run";
 
 /// Why an instance cannot listen.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +27,14 @@ pub enum BindError {
     NotASocket {
         /// The socket's place.
         path: PathBuf,
+    },
+    /// A socket is asked for in a directory that nobody made.
+    #[error("cannot listen on {}: there is no directory {}; make it, or name another socket", path.display(), directory.display())]
+    NoDirectory {
+        /// The socket.
+        path: PathBuf,
+        /// What is missing.
+        directory: PathBuf,
     },
     /// The system refuses.
     #[error("cannot listen on {}: {action}: {error}", path.display())]
@@ -49,16 +61,24 @@ pub struct Listener {
 impl Listener {
     /// Listens on `path` for `instance`, replacing the socket of a process that died.
     ///
+    /// The directories of the default socket are made; that of another must be there.
+    ///
     /// Everybody may connect: what each may do follows from its credentials.
     ///
     /// # Errors
     /// When another process listens there, or the system refuses.
     pub fn bind(path: &Path, instance: &str) -> Result<Listener, BindError> {
         let failed = |action| move |error| BindError::System { path: path.to_owned(), action, error };
-        if let Some(directory) = path.parent() {
-            make_directory(directory).map_err(failed("making its directory"))?;
+        if path == default_socket(instance) {
+            make_directory(path.parent().unwrap_or(path), Path::new(RUNTIME))
+                .map_err(failed("making its directory"))?;
         }
-        let lock = File::create(path.with_extension("lock")).map_err(failed("making its lock file"))?;
+        let lock = File::create(path.with_extension("lock")).map_err(|error| match (error.kind(), path.parent()) {
+            (io::ErrorKind::NotFound, Some(directory)) => {
+                BindError::NoDirectory { path: path.to_owned(), directory: directory.to_owned() }
+            }
+            _ => failed("making its lock file")(error),
+        })?;
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => BindError::Running { instance: instance.to_owned(), path: path.to_owned() },
             TryLockError::Error(error) => failed("locking its lock file")(error),
@@ -89,13 +109,13 @@ impl Drop for Listener {
     }
 }
 
-/// Makes what is missing of a directory's path, readable for all whatever the umask.
-fn make_directory(path: &Path) -> io::Result<()> {
-    if path.as_os_str().is_empty() || path.is_dir() {
+/// Makes what is missing of a directory's path below `base`, which is there, readable for all whatever the umask.
+fn make_directory(path: &Path, base: &Path) -> io::Result<()> {
+    if path == base || path.is_dir() {
         return Ok(());
     }
     if let Some(parent) = path.parent() {
-        make_directory(parent)?;
+        make_directory(parent, base)?;
     }
     match fs::create_dir(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
@@ -115,15 +135,39 @@ mod tests {
     #[tokio::test]
     async fn one_process_listens_and_cleans_up() {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("run/default/dataplane.sock");
+        let path = directory.path().join("dataplane.sock");
         let listener = Listener::bind(&path, "default").unwrap();
-        assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o666, 0o755));
+        assert_eq!(mode(&path), 0o666);
         let second = Listener::bind(&path, "default").unwrap_err().to_string();
         assert!(second.starts_with("instance default is already running: "), "{second}");
         assert!(path.exists(), "the second left the first's socket alone");
         drop(listener);
         assert!(!path.exists());
         Listener::bind(&path, "default").unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_directory_that_is_not_there_is_a_mistake() {
+        let base = tempfile::tempdir().unwrap();
+        let directory = base.path().join("nosuch");
+        let refused = Listener::bind(&directory.join("dataplane.sock"), "default").unwrap_err().to_string();
+        let wanted = format!("there is no directory {}; make it, or name another socket", directory.display());
+        assert!(refused.ends_with(&wanted), "{refused}");
+        assert!(!directory.exists());
+    }
+
+    #[test]
+    fn directories_are_made_below_one_that_is_there() {
+        let base = tempfile::tempdir().unwrap();
+        let directory = base.path().join("sluice/default");
+        for _ in 0..2 {
+            make_directory(&directory, base.path()).unwrap();
+            assert_eq!((mode(&directory), mode(directory.parent().unwrap())), (0o755, 0o755));
+        }
+        let nosuch = base.path().join("nosuch");
+        let refused = make_directory(&nosuch.join("sluice"), &nosuch).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::NotFound);
+        assert!(!nosuch.exists());
     }
 
     #[tokio::test]
