@@ -13,6 +13,7 @@ mod list;
 pub mod message;
 mod persist;
 mod rates;
+mod reclaim;
 mod server;
 mod state;
 

@@ -16,7 +16,7 @@ use tracing::{info, warn};
 
 use super::compile::Compiler;
 use super::crew::Crew;
-use super::desired::{Desired, SlotId};
+use super::desired::Desired;
 use super::ending::Endings;
 use super::fill::Fill;
 use super::ledger::Ledger;
@@ -29,9 +29,6 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long to look for an answer without sleeping: a worker that polls answers at once, one that naps soon.
 const EAGER: Duration = Duration::from_millis(2);
-
-/// How often slots that nothing uses any more are given back.
-const RECLAIM: Duration = Duration::from_millis(500);
 
 /// Events that a slow subscriber may be behind.
 const EVENTS: usize = 1024;
@@ -53,7 +50,8 @@ pub struct State {
     /// Who waits for a page, by worker, in the order the pages were sent.
     pages: Vec<VecDeque<RpcReplyPort<Box<FlowPage>>>>,
     started: Instant,
-    reclaimed: Instant,
+    /// When slots were last given back.
+    pub(super) reclaimed: Instant,
     /// When links were looked at; never yet at first.
     looked: Option<Instant>,
 }
@@ -284,36 +282,7 @@ impl State {
             self.looked = Some(Instant::now());
             self.look_at_links();
         }
-        if self.reclaimed.elapsed() > RECLAIM {
-            self.reclaimed = Instant::now();
-            self.reclaim();
-        }
-    }
-
-    /// Gives back the slots of deleted objects that no connection uses any more. A worker that runs the generation in
-    /// force makes no new connection with them, so a count of zero stays zero.
-    fn reclaim(&mut self) {
-        if self.crew.behind(self.generation()).next().is_some() {
-            return;
-        }
-        let (crew, desired) = (&mut self.crew, &mut self.desired);
-        for slot in desired.service_slots.draining().collect::<Vec<_>>() {
-            desired.service_slots.release(slot.index);
-        }
-        let idle = |slot: &SlotId| crew.all_zero(|counters| counters.server(slot.index).held());
-        let servers: Vec<SlotId> = desired.server_slots.draining().filter(idle).collect();
-        for slot in desired.local_slots.draining().collect::<Vec<_>>() {
-            if crew.all_zero(|counters| counters.binding(slot.index).get()) {
-                desired.local_slots.release(slot.index);
-            }
-        }
-        for slot in desired.pool_slots.draining().collect::<Vec<_>>() {
-            if crew.all_zero(|counters| counters.local(slot.index).ports_in_use.get()) {
-                crew.post_all(|| Mail::RemovePorts(slot.index));
-                desired.release_pool(slot);
-            }
-        }
-        servers.into_iter().for_each(|slot| self.release_server(slot));
+        self.reclaim_when_due();
     }
 
     /// Zeroes the totals of a service, or of all.
