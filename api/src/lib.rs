@@ -1,16 +1,19 @@
 //! The contracts between Sluice's processes, and nothing else: the objects an operator or a daemon configures
-//! ([`object`]), what the dataplane reports about them ([`row`], [`stats`]), the IPC messages and client ([`ipc`]),
+//! ([`object`], [`attribute`]), what the dataplane reports about them ([`row`], [`stats`]), the IPC messages and client ([`ipc`]),
 //! and the configuration file ([`config`]). What all of them agree a host's address may be is in [`host`].
 
+pub mod attribute;
 pub mod config;
 pub mod host;
 pub mod ipc;
 pub mod link;
+mod mac;
 pub mod object;
 pub mod owner;
 pub mod row;
 pub mod stats;
 
+pub use attribute::Attribute;
 pub use link::LinkSettings;
 pub use macaddr::MacAddr6 as MacAddr;
 pub use object::{

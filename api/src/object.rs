@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::MacAddr;
+use crate::attribute::Attribute;
 
 /// The transport protocol of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -229,6 +230,7 @@ pub struct Neighbour {
     /// The device it is reached by.
     pub device: String,
     /// Its link-layer address.
+    #[serde(with = "crate::mac")]
     pub mac: MacAddr,
 }
 
@@ -348,7 +350,8 @@ impl fmt::Display for ObjectKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ObjectKey::Address { address, device } => write!(f, "address {address} on {device}"),
-            ObjectKey::Route { prefix, device, .. } => write!(f, "route {prefix} on {device}"),
+            ObjectKey::Route { prefix, device, metric: 0 } => write!(f, "route {prefix} on {device}"),
+            ObjectKey::Route { prefix, device, metric } => write!(f, "route {prefix} on {device} with metric {metric}"),
             ObjectKey::Neighbour { address, device } => write!(f, "neighbour {address} on {device}"),
             ObjectKey::Service(key) => write!(f, "service {key}"),
             ObjectKey::Server(key) => write!(f, "server {key}"),
@@ -398,7 +401,12 @@ pub enum Change {
     Edit(Object),
     /// Releases the caller's claim; the object goes with its last claim. What depends on it goes with it: the servers
     /// and local addresses of a service.
-    Delete(ObjectKey),
+    Delete {
+        /// Which object.
+        key: ObjectKey,
+        /// What the caller says of it; another object of that key stays.
+        given: Vec<Attribute>,
+    },
     /// Releases every claim of the caller on objects of a kind, on one device where the kind has devices.
     Flush {
         /// The kind of objects.
@@ -409,11 +417,16 @@ pub enum Change {
 }
 
 impl Change {
+    /// Deletes an object whatever its attributes.
+    pub fn delete(key: ObjectKey) -> Self {
+        Change::Delete { key, given: Vec::new() }
+    }
+
     /// The object it is about; a flush is about many.
     pub fn key(&self) -> Option<ObjectKey> {
         match self {
             Change::Add(object) | Change::Edit(object) => Some(object.key()),
-            Change::Delete(key) => Some(key.clone()),
+            Change::Delete { key, .. } => Some(key.clone()),
             Change::Flush { .. } => None,
         }
     }
@@ -424,7 +437,7 @@ impl fmt::Display for Change {
         match self {
             Change::Add(object) => write!(f, "add {}", object.key()),
             Change::Edit(object) => write!(f, "edit {}", object.key()),
-            Change::Delete(key) => write!(f, "delete {key}"),
+            Change::Delete { key, .. } => write!(f, "delete {key}"),
             Change::Flush { kind, device: Some(device) } => write!(f, "flush {} on {device}", kind.plural()),
             Change::Flush { kind, device: None } => write!(f, "flush {}", kind.plural()),
         }

@@ -144,6 +144,7 @@ pub struct NeighbourRow {
     /// The device it is reached by.
     pub device: String,
     /// Its link-layer address, once known.
+    #[serde(with = "crate::mac::option")]
     pub mac: Option<MacAddr>,
     /// What is known of it.
     pub state: NeighbourState,
@@ -187,6 +188,7 @@ pub struct LinkRow {
     /// The twin in the kernel, where there is one.
     pub twin: Option<String>,
     /// The MAC address.
+    #[serde(with = "crate::mac")]
     pub mac: MacAddr,
     /// The offloads in use, by DPVS's names (`OF_RX_IP_CSUM` and the like).
     pub offloads: Vec<String>,

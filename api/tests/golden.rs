@@ -19,8 +19,8 @@ use sluice_api::row::{
 };
 use sluice_api::stats::{Books, Counter, PoolStats, Stats, WorkerStats};
 use sluice_api::{
-    Address, Change, LinkSettings, LocalAddress, MacAddr, Neighbour, Object, ObjectKey, ObjectKind, Owner, Owners,
-    Protocol, Route, RouteScope, Scheduler, Server, ServerKey, Service, ServiceKey,
+    Address, Attribute, Change, LinkSettings, LocalAddress, MacAddr, Neighbour, Object, ObjectKey, ObjectKind, Owner,
+    Owners, Protocol, Route, RouteScope, Scheduler, Server, ServerKey, Service, ServiceKey,
 };
 
 const GOLDEN: &str = include_str!("golden.txt");
@@ -191,10 +191,14 @@ fn changes() -> Vec<(String, Change)> {
         let name = object_name(&object);
         let key = object.key();
         if deleted.insert(kind_name(key.kind())) {
-            changes.push((key_name(&key).to_owned(), Change::Delete(key)));
+            changes.push((key_name(&key).to_owned(), Change::delete(key)));
         }
         changes.push((format!("{name} {detail}"), Change::Add(object)));
     }
+    changes.extend(attributes().map(|given| {
+        let key = object_of(&given).key();
+        (format!("{} with {given}", key_name(&key)), Change::Delete { key, given: vec![given] })
+    }));
     changes.push(("service".into(), Change::Edit(Object::Service(service(Scheduler::Wlc)))));
     let kinds = [
         ObjectKind::Address,
@@ -210,6 +214,49 @@ fn changes() -> Vec<(String, Change)> {
     let device = Some("dpdk0".to_owned());
     changes.push(("addresses of a device".into(), Change::Flush { kind: ObjectKind::Address, device }));
     changes.into_iter().map(|(detail, change)| (format!("{} {detail}", change_name(&change)), change)).collect()
+}
+
+fn attributes() -> impl Iterator<Item = Attribute> {
+    [
+        Attribute::PrefixLength(24),
+        Attribute::Sapool,
+        Attribute::Gateway(v4(1)),
+        Attribute::Source(v4(9)),
+        Attribute::Scope(RouteScope::Host),
+        Attribute::Mtu(1400),
+        Attribute::Mac(mac()),
+        Attribute::Device("dpdk0".into()),
+    ]
+    .into_iter()
+}
+
+/// An object that can have the attribute.
+fn object_of(attribute: &Attribute) -> Object {
+    match attribute {
+        Attribute::PrefixLength(_) | Attribute::Sapool => Object::Address(address(v4(1), true)),
+        Attribute::Gateway(_) | Attribute::Source(_) | Attribute::Scope(_) | Attribute::Mtu(_) => {
+            Object::Route(route(RouteScope::Global))
+        }
+        Attribute::Mac(_) => Object::Neighbour(Neighbour { address: v4(7), device: "dpdk1".into(), mac: mac() }),
+        Attribute::Device(_) => Object::LocalAddress(local()),
+    }
+}
+
+#[test]
+fn rows_and_objects_survive_json() {
+    let mut kinds = BTreeSet::new();
+    for (_, row) in rows() {
+        kinds.insert(row_name(&row));
+        let text = serde_json::to_string(&row).unwrap();
+        assert_eq!(serde_json::from_str::<Row>(&text).unwrap(), row, "{text}");
+    }
+    assert_eq!(kinds.len(), 9, "{kinds:?}");
+    for (_, object) in objects() {
+        let text = serde_json::to_string(&object).unwrap();
+        assert_eq!(serde_json::from_str::<Object>(&text).unwrap(), object, "{text}");
+    }
+    let text = serde_json::to_string(&link()).unwrap();
+    assert!(text.contains("\"mac\":\"02:00:00:00:00:af\""), "{text}");
 }
 
 fn queries() -> Vec<Query> {
@@ -252,6 +299,7 @@ fn replies() -> Vec<(String, Reply)> {
         RefusalKind::InUse,
         RefusalKind::Full,
         RefusalKind::Timeout,
+        RefusalKind::NoDevice,
     ];
     replies.extend(kinds.map(|kind| {
         let index = (kind == RefusalKind::Exists).then_some(3);
@@ -421,7 +469,7 @@ fn change_name(change: &Change) -> &'static str {
     match change {
         Change::Add(_) => "add",
         Change::Edit(_) => "edit",
-        Change::Delete(_) => "delete",
+        Change::Delete { .. } => "delete",
         Change::Flush { .. } => "flush",
     }
 }
@@ -501,5 +549,6 @@ fn refusal_name(kind: RefusalKind) -> &'static str {
         RefusalKind::InUse => "in use",
         RefusalKind::Full => "full",
         RefusalKind::Timeout => "timeout",
+        RefusalKind::NoDevice => "no device",
     }
 }

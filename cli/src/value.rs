@@ -23,14 +23,19 @@ pub(crate) fn address(text: &str) -> Result<IpAddr, String> {
 
 /// `ADDRESS` or `ADDRESS/LENGTH`; the length of a bare address is that of its family.
 pub(crate) fn interface_address(text: &str) -> Result<(IpAddr, u8), String> {
+    described_address(text).map(|(host, length)| (host, length.unwrap_or(32)))
+}
+
+/// `ADDRESS` or `ADDRESS/LENGTH` of an address that is there.
+pub(crate) fn described_address(text: &str) -> Result<(IpAddr, Option<u8>), String> {
     let (host, length) = match text.split_once('/') {
         Some((host, length)) => (host, Some(length)),
         None => (text, None),
     };
     let host = address(host)?;
     let length = match length {
-        Some(length) => number(length, 0..=32).map_err(|e| format!("'{text}': bad prefix length: {e}"))?,
-        None => 32,
+        Some(length) => Some(number(length, 0..=32).map_err(|e| format!("'{text}': bad prefix length: {e}"))?),
+        None => None,
     };
     Ok((host, length))
 }

@@ -162,7 +162,7 @@ pub struct Refusal {
 pub enum RefusalKind {
     /// The object exists already.
     Exists,
-    /// There is no such object or device.
+    /// There is no such object.
     NotFound,
     /// The request contradicts itself or the rules.
     Invalid,
@@ -176,4 +176,6 @@ pub enum RefusalKind {
     Full,
     /// A worker did not take the change in time.
     Timeout,
+    /// There is no such device.
+    NoDevice,
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use api::object::ObjectKind;
 use api::row::AddressRow;
-use api::{Address, Change, Object, ObjectKey};
+use api::{Address, Attribute, Change, Object, ObjectKey};
 
 use super::words::{self, Words};
 use super::{Task, Verb};
@@ -19,17 +19,33 @@ pub(super) fn task(verb: Verb, words: &mut Words<'_>) -> Result<Task, Failure> {
             let device = Some(words::required(words.device()?)?);
             Task::Apply(Change::Flush { kind: ObjectKind::Address, device })
         }
-        Verb::Add => Task::Apply(Change::Add(Object::Address(address(words)?))),
-        Verb::Set => Task::Apply(Change::Edit(Object::Address(address(words)?))),
+        Verb::Add => Task::Apply(Change::Add(Object::Address(described(words)?.into()))),
+        Verb::Set => Task::Apply(Change::Edit(Object::Address(described(words)?.into()))),
         Verb::Delete => {
-            let Address { address, device, .. } = address(words)?;
-            Task::Apply(Change::Delete(ObjectKey::Address { address, device }))
+            let Described { address, prefix_len, device, sapool } = described(words)?;
+            let given = prefix_len.map(Attribute::PrefixLength).into_iter();
+            let given = given.chain(sapool.then_some(Attribute::Sapool)).collect();
+            Task::Apply(Change::Delete { key: ObjectKey::Address { address, device }, given })
         }
     })
 }
 
-fn address(words: &mut Words<'_>) -> Result<Address, Failure> {
-    let (address, prefix_len) = value::interface_address(words.expect("address")?).map_err(Failure::Usage)?;
+/// What is said of an address.
+struct Described {
+    address: IpAddr,
+    prefix_len: Option<u8>,
+    device: String,
+    sapool: bool,
+}
+
+impl From<Described> for Address {
+    fn from(Described { address, prefix_len, device, sapool }: Described) -> Self {
+        Address { address, prefix_len: prefix_len.unwrap_or(32), device, sapool }
+    }
+}
+
+fn described(words: &mut Words<'_>) -> Result<Described, Failure> {
+    let (address, prefix_len) = value::described_address(words.expect("address")?).map_err(Failure::Usage)?;
     let (mut device, mut broadcast, mut scope, mut valid, mut preferred) = (None, None, None, None, None);
     let mut sapool = false;
     while let Some(word) = words.next() {
@@ -43,7 +59,7 @@ fn address(words: &mut Words<'_>) -> Result<Address, Failure> {
             other => return Err(words::unknown(other)),
         }
     }
-    Ok(Address { address, prefix_len, device: words::required(device)?, sapool })
+    Ok(Described { address, prefix_len, device: words::required(device)?, sapool })
 }
 
 fn global(scope: &str) -> Result<(), String> {

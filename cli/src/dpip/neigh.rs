@@ -2,7 +2,7 @@
 
 use api::object::ObjectKind;
 use api::row::NeighbourRow;
-use api::{Change, Neighbour, Object, ObjectKey};
+use api::{Attribute, Change, Neighbour, Object, ObjectKey};
 
 use super::words::{self, Words};
 use super::{Task, Verb};
@@ -30,7 +30,8 @@ pub(super) fn task(verb: Verb, words: &mut Words<'_>) -> Result<Task, Failure> {
     }
     let device = words::required(device)?;
     if verb == Verb::Delete {
-        return Ok(Task::Apply(Change::Delete(ObjectKey::Neighbour { address, device })));
+        let given = mac.map(Attribute::Mac).into_iter().collect();
+        return Ok(Task::Apply(Change::Delete { key: ObjectKey::Neighbour { address, device }, given }));
     }
     let mac = mac.ok_or_else(|| Failure::usage("missing link-layer address; say lladdr MAC"))?;
     let neighbour = Object::Neighbour(Neighbour { address, device, mac });

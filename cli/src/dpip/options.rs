@@ -7,6 +7,10 @@ use lexopt::{Arg, Parser};
 use crate::failure::Failure;
 use crate::value;
 
+/// DPVS has a table per worker, and shows all of them so.
+const VERBOSE: &str = "-v shows the tables of each worker, and here all workers have the same; leave it out, \
+                       and see 'sluice stats' for what each worker counts";
+
 /// What the options say.
 #[derive(Debug, Default)]
 pub(super) struct Options {
@@ -45,7 +49,7 @@ pub(super) fn parse(args: Vec<OsString>) -> Result<(Options, Vec<String>), Failu
             Arg::Short('f') | Arg::Long("family") => family(&mut parser)?,
             Arg::Short('i') | Arg::Long("interval") => seconds = Some(positive(&mut parser, "interval")?),
             Arg::Short('c') | Arg::Long("count") => count = Some(positive(&mut parser, "count")?),
-            Arg::Short('v') | Arg::Long("verbose") => return Err(Failure::later("detail by worker and device (-v)")),
+            Arg::Short('v') | Arg::Long("verbose") => return Err(Failure::usage(VERBOSE)),
             Arg::Short('F') | Arg::Long("force") => return Err(Failure::later("forcing (-F), which is for ipset,")),
             other => return Err(usage(other.unexpected())),
         }

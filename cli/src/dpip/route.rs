@@ -4,7 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use api::object::ObjectKind;
 use api::row::RouteRow;
-use api::{Change, Object, ObjectKey, Route, RouteScope};
+use api::{Attribute, Change, Object, ObjectKey, Route, RouteScope};
+use ipnet::IpNet;
 
 use super::addr::family;
 use super::words::{self, Words};
@@ -17,16 +18,47 @@ pub(super) fn task(verb: Verb, words: &mut Words<'_>) -> Result<Task, Failure> {
     Ok(match verb {
         Verb::Show => Task::ShowRoutes { device: words.device()? },
         Verb::Flush => Task::Apply(Change::Flush { kind: ObjectKind::Route, device: words.device()? }),
-        Verb::Add => Task::Apply(Change::Add(Object::Route(route(words)?))),
-        Verb::Set => Task::Apply(Change::Edit(Object::Route(route(words)?))),
-        Verb::Delete => {
-            let Route { prefix, device, metric, .. } = route(words)?;
-            Task::Apply(Change::Delete(ObjectKey::Route { prefix, device, metric }))
-        }
+        Verb::Add => Task::Apply(Change::Add(Object::Route(described(words)?.into()))),
+        Verb::Set => Task::Apply(Change::Edit(Object::Route(described(words)?.into()))),
+        Verb::Delete => Task::Apply(described(words)?.deletion()),
     })
 }
 
-fn route(words: &mut Words<'_>) -> Result<Route, Failure> {
+/// What is said of a route.
+struct Described {
+    prefix: IpNet,
+    device: String,
+    metric: u32,
+    via: Option<IpAddr>,
+    source: Option<IpAddr>,
+    scope: Option<RouteScope>,
+    mtu: Option<u16>,
+}
+
+impl From<Described> for Route {
+    fn from(Described { prefix, device, metric, via, source, scope, mtu }: Described) -> Self {
+        Route { prefix, via, device, source, scope: scope.unwrap_or(change::default_scope(via)), mtu, metric }
+    }
+}
+
+impl Described {
+    /// The deletion of a route of which all of it is true.
+    fn deletion(self) -> Change {
+        let Described { prefix, device, metric, via, source, scope, mtu } = self;
+        let given = [
+            via.map(Attribute::Gateway),
+            source.map(Attribute::Source),
+            scope.map(Attribute::Scope),
+            mtu.map(Attribute::Mtu),
+        ];
+        Change::Delete {
+            key: ObjectKey::Route { prefix, device, metric },
+            given: given.into_iter().flatten().collect(),
+        }
+    }
+}
+
+fn described(words: &mut Words<'_>) -> Result<Described, Failure> {
     let mut first = words.expect("destination")?;
     let local = first == "local";
     if local {
@@ -47,9 +79,8 @@ fn route(words: &mut Words<'_>) -> Result<Route, Failure> {
             other => return Err(words::unknown(other)),
         }
     }
-    let scope = scope.unwrap_or(change::default_scope(via));
     let device = words::required(device)?;
-    Ok(Route { prefix, via, device, source, scope, mtu, metric: metric.unwrap_or(0) })
+    Ok(Described { prefix, device, metric: metric.unwrap_or(0), via, source, scope, mtu })
 }
 
 fn no_tos(tos: &str) -> Result<(), String> {

@@ -188,7 +188,7 @@ fn objects_and_verbs_are_completed() {
     for short in ["a a 10.0.0.1/24 dev dpdk0", "ad ad 10.0.0.1/24 dev dpdk0"] {
         assert_eq!(read(short).unwrap(), full, "{short}");
     }
-    assert_eq!(read("addr delete 10.0.0.1/24 dev dpdk0").unwrap(), read("a d 10.0.0.1 dev dpdk0").unwrap());
+    assert_eq!(read("addr delete 10.0.0.1/24 dev dpdk0").unwrap(), read("a d 10.0.0.1/24 dev dpdk0").unwrap());
     assert_eq!(read("r l").unwrap(), Task::ShowRoutes { device: None });
     assert_eq!(read("n s dev dpdk0").unwrap(), Task::ShowNeighbours { device: Some("dpdk0".into()) });
     assert_eq!(read("l s dpdk0").unwrap(), Task::ShowLinks { device: Some("dpdk0".into()) });

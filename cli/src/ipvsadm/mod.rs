@@ -97,7 +97,7 @@ impl Command {
             (RefusalKind::NotFound, C::DeleteLaddr) => Some("No such Local address"),
             (
                 RefusalKind::NotFound,
-                C::EditService | C::DeleteService | C::AddServer | C::List | C::Zero | C::GetLaddr,
+                C::EditService | C::DeleteService | C::AddServer | C::AddLaddr | C::List | C::Zero | C::GetLaddr,
             ) => Some("No such service"),
             _ => None,
         }

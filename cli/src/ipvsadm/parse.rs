@@ -3,7 +3,9 @@
 use std::ffi::OsString;
 use std::net::IpAddr;
 
-use api::{Change, LocalAddress, Object, ObjectKey, Protocol, Scheduler, Server, ServerKey, Service, ServiceKey};
+use api::{
+    Attribute, Change, LocalAddress, Object, ObjectKey, Protocol, Scheduler, Server, ServerKey, Service, ServiceKey,
+};
 use lexopt::{Arg, Parser};
 
 use super::command::{Command, Opt};
@@ -214,19 +216,22 @@ impl Options {
                 Change::Add(Object::Service(self.service_edit.of(Service::new(key, Scheduler::Wlc))))
             }
             Command::EditService => return Ok(Task::EditService(key, self.service_edit.clone())),
-            Command::DeleteService => Change::Delete(ObjectKey::Service(key)),
+            Command::DeleteService => Change::delete(ObjectKey::Service(key)),
             Command::AddServer => Change::Add(Object::Server(self.server(key)?)),
             Command::EditServer => Change::Edit(Object::Server(self.server(key)?)),
-            Command::DeleteServer => Change::Delete(ObjectKey::Server(self.server_key(key)?)),
+            Command::DeleteServer => Change::delete(ObjectKey::Server(self.server_key(key)?)),
             Command::AddLaddr => Change::Add(Object::LocalAddress(LocalAddress {
                 service: key,
                 address: self.laddr.ok_or_else(|| absent(Opt::LocalAddress))?,
                 device: self.device.clone().ok_or_else(|| absent(Opt::Interface))?,
             })),
-            _ => Change::Delete(ObjectKey::LocalAddress {
-                service: key,
-                address: self.laddr.ok_or_else(|| absent(Opt::LocalAddress))?,
-            }),
+            _ => Change::Delete {
+                key: ObjectKey::LocalAddress {
+                    service: key,
+                    address: self.laddr.ok_or_else(|| absent(Opt::LocalAddress))?,
+                },
+                given: self.device.clone().map(Attribute::Device).into_iter().collect(),
+            },
         };
         Ok(Task::Apply(vec![change]))
     }
@@ -245,11 +250,13 @@ impl Options {
     }
 }
 
-/// `--cpu 0` asks for the sum over workers, which is what there is.
+/// `--cpu 0` asks for the sum over workers; what a listing shows is kept as that sum.
 fn aggregate_cpu(text: &str) -> Result<(), String> {
     match text {
         "0" => Ok(()),
-        _ => Err("listing a single worker comes later; 0 is the sum".into()),
+        _ => Err(format!(
+            "there is no listing of worker '{text}' alone; 0 is the sum over workers, and 'sluice stats' shows each"
+        )),
     }
 }
 

@@ -98,6 +98,7 @@ pub(super) enum Noun {
 #[derive(Debug, Subcommand)]
 pub(super) enum State {
     /// List what is saved, in the order it is made again
+    #[command(visible_alias = "list")]
     Show,
     /// Delete everything that was added by hand, and what is saved of it; what others claim too stays
     Forget,
@@ -120,12 +121,13 @@ pub(super) enum Addr {
     /// Delete an address from a device
     Del {
         /// The address
-        #[arg(value_name = "ADDRESS[/LENGTH]", value_parser = value::interface_address)]
-        address: (IpAddr, u8),
+        #[arg(value_name = "ADDRESS[/LENGTH]", value_parser = value::described_address)]
+        address: (IpAddr, Option<u8>),
         #[command(flatten)]
         on: Device,
     },
     /// List addresses and the use of their ports
+    #[command(visible_alias = "list")]
     Show(OnDevice),
     /// Delete the addresses that were added by hand
     Flush(OnDevice),
@@ -158,6 +160,7 @@ pub(super) enum Route {
         to: Destination,
     },
     /// List routes, those that come with addresses included
+    #[command(visible_alias = "list")]
     Show(OnDevice),
     /// Delete the routes that were added by hand
     Flush(OnDevice),
@@ -198,6 +201,7 @@ pub(super) enum Neigh {
         on: Device,
     },
     /// List neighbours
+    #[command(visible_alias = "list")]
     Show(OnDevice),
     /// Delete the static neighbours that were added by hand
     Flush(OnDevice),
@@ -206,6 +210,7 @@ pub(super) enum Neigh {
 #[derive(Debug, Subcommand)]
 pub(super) enum Link {
     /// List devices and their counters
+    #[command(visible_alias = "list")]
     Show(OnDevice),
     /// Change settings of a device until the dataplane restarts
     #[command(after_help = "Example:\n  sluice link set --dev dpdk0 --forward2kni on")]
@@ -256,6 +261,7 @@ pub(super) enum Service {
         service: Key,
     },
     /// List services and their servers
+    #[command(visible_alias = "list")]
     Show(OptionalKey),
     /// Delete every service, server and local address that was added by hand
     Clear,
@@ -305,6 +311,9 @@ pub(super) enum Server {
         #[command(flatten)]
         server: RealServer,
     },
+    /// List services and their servers
+    #[command(visible_alias = "list")]
+    Show(OptionalKey),
 }
 
 #[derive(Debug, Subcommand)]
@@ -329,12 +338,14 @@ pub(super) enum Laddr {
         address: IpAddr,
     },
     /// List local addresses, of a service or of all
+    #[command(visible_alias = "list")]
     Show(OptionalKey),
 }
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Conn {
     /// List connections
+    #[command(visible_alias = "list")]
     Show,
 }
 

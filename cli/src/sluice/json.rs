@@ -3,7 +3,7 @@
 use api::row::Row;
 use api::stats::{PoolStats, Stats};
 use serde::Serialize;
-use serde_json::{Error, Value, json};
+use serde_json::{Error, json};
 
 /// What is said of a change that is in force.
 pub(super) fn generation(generation: u64) -> String {
@@ -15,21 +15,14 @@ pub(super) fn row(row: &Row) -> Result<String, Error> {
     match row {
         Row::Address(row) => serde_json::to_string(row),
         Row::Route(row) => serde_json::to_string(row),
-        Row::Neighbour(row) => with(row, "mac", row.mac.map(|mac| mac.to_string().to_lowercase()).into()),
-        Row::Link(row) => with(row, "mac", row.mac.to_string().to_lowercase().into()),
+        Row::Neighbour(row) => serde_json::to_string(row),
+        Row::Link(row) => serde_json::to_string(row),
         Row::Service(row) => serde_json::to_string(row),
         Row::LocalAddress(row) => serde_json::to_string(row),
         Row::Connection(row) => serde_json::to_string(row),
         Row::Stats(row) => stats(row),
         Row::Saved(object) => serde_json::to_string(object),
     }
-}
-
-/// The fields of `row`, with `field` as people write it.
-fn with(row: &impl Serialize, field: &str, text: Value) -> Result<String, Error> {
-    let mut value = serde_json::to_value(row)?;
-    value[field] = text;
-    Ok(value.to_string())
 }
 
 /// The books with what should be zero worked out.
@@ -51,6 +44,8 @@ mod tests {
     use api::stats::Books;
     use api::{MacAddr, Owner, Owners};
 
+    use serde_json::Value;
+
     use super::*;
 
     #[test]
@@ -63,12 +58,14 @@ mod tests {
             is_static: true,
             owners: Owners::only(Owner::Operator),
         };
-        let value: Value = serde_json::from_str(&row(&Row::Neighbour(neighbour)).unwrap()).unwrap();
+        let text = row(&Row::Neighbour(neighbour.clone())).unwrap();
+        let value: Value = serde_json::from_str(&text).unwrap();
         let expected = json!({
             "address": "10.0.0.7", "device": "dpdk1", "mac": "02:00:00:00:00:af",
             "state": "REACHABLE", "is_static": true, "owners": ["operator"],
         });
         assert_eq!(value, expected);
+        assert_eq!(serde_json::from_str::<NeighbourRow>(&text).unwrap(), neighbour);
     }
 
     #[test]
@@ -84,7 +81,9 @@ mod tests {
             generation: 7,
             filled: true,
         };
-        let value: Value = serde_json::from_str(&row(&Row::Stats(Box::new(stats))).unwrap()).unwrap();
+        let text = row(&Row::Stats(Box::new(stats.clone()))).unwrap();
+        assert_eq!(serde_json::from_str::<Stats>(&text).unwrap(), stats);
+        let value: Value = serde_json::from_str(&text).unwrap();
         assert_eq!((&value["balance"], &value["missing_buffers"]), (&json!(2), &json!(2)));
         assert_eq!((&value["generation"], &value["books"]["received"]), (&json!(7), &json!(5)));
     }

@@ -3,8 +3,8 @@
 use api::object::ObjectKind;
 use api::row::Query;
 use api::{
-    Address, Change, LinkSettings, LocalAddress, Neighbour, Object, ObjectKey, Route, Scheduler, Server, ServerKey,
-    Service, ServiceKey,
+    Address, Attribute, Change, LinkSettings, LocalAddress, Neighbour, Object, ObjectKey, Route, Scheduler, Server,
+    ServerKey, Service, ServiceKey,
 };
 
 use super::args::{self, Noun};
@@ -54,9 +54,10 @@ fn addr(verb: args::Addr) -> Task {
         Addr::Add { address: (address, prefix_len), on, sapool } => {
             apply(Change::Add(Object::Address(Address { address, prefix_len, device: on.dev, sapool })))
         }
-        Addr::Del { address: (address, _), on } => {
-            apply(Change::Delete(ObjectKey::Address { address, device: on.dev }))
-        }
+        Addr::Del { address: (address, prefix_len), on } => apply(Change::Delete {
+            key: ObjectKey::Address { address, device: on.dev },
+            given: prefix_len.map(Attribute::PrefixLength).into_iter().collect(),
+        }),
         Addr::Show(on) => Task::Show(Query::Addresses { device: on.dev }),
         Addr::Flush(on) => flush(ObjectKind::Address, on),
     }
@@ -70,7 +71,7 @@ fn route(verb: args::Route) -> Task {
             apply(Change::Add(Object::Route(Route { prefix, via, device: on.dev, source: src, scope, mtu, metric })))
         }
         Verb::Del { to: Destination { prefix, on, metric } } => {
-            apply(Change::Delete(ObjectKey::Route { prefix, device: on.dev, metric }))
+            apply(Change::delete(ObjectKey::Route { prefix, device: on.dev, metric }))
         }
         Verb::Show(on) => Task::Show(Query::Routes { device: on.dev }),
         Verb::Flush(on) => flush(ObjectKind::Route, on),
@@ -83,7 +84,7 @@ fn neigh(verb: args::Neigh) -> Task {
         Neigh::Add { address, on, mac } => {
             apply(Change::Add(Object::Neighbour(Neighbour { address, device: on.dev, mac })))
         }
-        Neigh::Del { address, on } => apply(Change::Delete(ObjectKey::Neighbour { address, device: on.dev })),
+        Neigh::Del { address, on } => apply(Change::delete(ObjectKey::Neighbour { address, device: on.dev })),
         Neigh::Show(on) => Task::Show(Query::Neighbours { device: on.dev }),
         Neigh::Flush(on) => flush(ObjectKind::Neighbour, on),
     }
@@ -109,7 +110,7 @@ fn service(verb: args::Service) -> Task {
         Verb::Edit { service, scheduler, options } => {
             Task::EditService(service.into(), service_edit(scheduler, &options))
         }
-        Verb::Del { service } => apply(Change::Delete(ObjectKey::Service(service.into()))),
+        Verb::Del { service } => apply(Change::delete(ObjectKey::Service(service.into()))),
         Verb::Show(service) => Task::Show(Query::Services { service: service.key() }),
         Verb::Clear => Task::Apply(change::clear_services()),
         Verb::Zero(service) => Task::Zero(service.key()),
@@ -136,7 +137,8 @@ fn server(verb: args::Server) -> Task {
             edit(server, ServerEdit { drain: Some(Some(deadline)), ..ServerEdit::default() })
         }
         Verb::Resume { server } => edit(server, ServerEdit { drain: Some(None), ..ServerEdit::default() }),
-        Verb::Del { server } => apply(Change::Delete(ObjectKey::Server(key(server)))),
+        Verb::Del { server } => apply(Change::delete(ObjectKey::Server(key(server)))),
+        Verb::Show(service) => Task::Show(Query::Services { service: service.key() }),
     }
 }
 
@@ -153,7 +155,7 @@ fn laddr(verb: args::Laddr) -> Task {
             apply(Change::Add(Object::LocalAddress(local)))
         }
         Laddr::Del { service, address } => {
-            apply(Change::Delete(ObjectKey::LocalAddress { service: service.into(), address }))
+            apply(Change::delete(ObjectKey::LocalAddress { service: service.into(), address }))
         }
         Laddr::Show(service) => Task::Show(Query::LocalAddresses { service: service.key() }),
     }

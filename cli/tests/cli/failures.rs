@@ -80,6 +80,8 @@ const WRONG: &[(&str, &str)] = &[
     ("dpip link show -s -c 1", "-c goes with -i"),
     ("dpip link show -s -i 0", "bad interval"),
     ("dpip -f decnet addr show", "unknown family 'decnet'"),
+    ("dpip addr show -v", "-v shows the tables of each worker, and here all workers have the same"),
+    ("ipvsadm -ln --cpu 1", "bad cpu: there is no listing of worker '1' alone; 0 is the sum over workers"),
     ("sluice", "requires a subcommand"),
     ("sluice frob", "frob"),
     ("sluice addr add 10.0.0.1/33 --dev dpdk0", "bad prefix length"),
@@ -106,7 +108,6 @@ const LATER: &[(&str, &str)] = &[
     ("ipvsadm -A -t [2001::1]:80", "IPv6"),
     ("ipvsadm -U -k 10.0.0.1 -t 10.0.0.100:80", "blacklist (-U)"),
     ("ipvsadm --add-whtlst -2 10.0.0.1", "whitelist (--add-whtlst)"),
-    ("ipvsadm -ln --cpu 1", "single worker"),
     ("dpip vlan add link dpdk0 id 100", "object vlan"),
     ("dpip tunnel show", "object tunnel"),
     ("dpip qsch show", "object qsch"),
@@ -117,7 +118,6 @@ const LATER: &[(&str, &str)] = &[
     ("dpip addr add 2001::1/128 dev dpdk1", "IPv6"),
     ("dpip addr add 10.0.0.1 dev dpdk0 valid_lft 60", "lifetime of '60'"),
     ("dpip addr add 10.0.0.1 dev dpdk0 scope link", "scope 'link'"),
-    ("dpip addr show -v", "(-v)"),
     ("dpip route add 10.0.0.0/16 dev dpdk0 tos 4", "tos"),
     ("dpip link set dpdk0 lldp on", "link set lldp"),
     ("dpip link add bond0 bond-slave dpdk0", "bonding"),
@@ -181,13 +181,16 @@ fn refusals_have_the_words_of_dpvs_and_those_of_the_dataplane() {
         ("ipvsadm -ln -t 10.0.0.100:80", "ipvsadm: No such service: nothing there\n"),
         ("ipvsadm -G -t 10.0.0.100:80", "ipvsadm: No such service: nothing there\n"),
         ("ipvsadm -Z -t 10.0.0.100:80", "ipvsadm: No such service: nothing there\n"),
-        ("ipvsadm -P -t 10.0.0.100:80 -z 10.2.0.1 -F dpdk0", "ipvsadm: nothing there\n"),
+        ("ipvsadm -P -t 10.0.0.100:80 -z 10.2.0.1 -F dpdk0", "ipvsadm: No such service: nothing there\n"),
         ("dpip addr show dev dpdk9", "dpip: nothing there\n"),
         ("sluice --json link show --dev dpdk9", "sluice: nothing there\n"),
         ("sluice conn show", "sluice: nothing there\n"),
     ] {
         missing.run(line).fails(line, 1, words);
     }
+    let device = Dataplane::start(Behaviour::Replies(|_| refused(RefusalKind::NoDevice, "no dpdk9")));
+    let line = "ipvsadm -P -t 10.0.0.100:80 -z 10.2.0.1 -F dpdk9";
+    device.run(line).fails(line, 1, "ipvsadm: no dpdk9\n");
     let invalid = Dataplane::start(Behaviour::Replies(|_| refused(RefusalKind::Invalid, "families\ndiffer")));
     let line = "ipvsadm -P -t 10.0.0.100:80 -z 2001::2 -F dpdk0";
     invalid.run(line).fails(line, 1, "ipvsadm: families\u{fffd}differ\n");

@@ -117,7 +117,7 @@ fn events_are_lines() {
             Reply::Event(Event::Changed {
                 generation: 7,
                 by: Owner::Config,
-                change: Change::Delete(ObjectKey::Service(tutorial_service())),
+                change: Change::delete(ObjectKey::Service(tutorial_service())),
             }),
             Reply::Event(Event::Missed(3)),
             // The fake one ends here, which a watcher must tell.

@@ -7,7 +7,7 @@ use api::object::{
     Server, ServerKey, Service, ServiceKey,
 };
 use api::row::{LocalAddressRow, Query, Rates, Row, ServerRow, ServiceRow, Traffic};
-use api::{LinkSettings, MacAddr, Owner, Owners};
+use api::{Attribute, LinkSettings, MacAddr, Owner, Owners};
 
 fn apply(change: Change) -> Vec<Request> {
     vec![Request::Apply(vec![change])]
@@ -96,7 +96,10 @@ fn ipvsadm_changes() {
     let udp = ServiceKey { protocol: Protocol::Udp, vip: "10.0.0.100".parse().unwrap(), port: 53 };
     let clear = [ObjectKind::Server, ObjectKind::LocalAddress, ObjectKind::Service].map(|kind| flush(kind, None));
     let lip = "192.168.100.200".parse().unwrap();
-    let delete_laddr = Change::Delete(ObjectKey::LocalAddress { service: tutorial_service(), address: lip });
+    let delete_laddr = Change::Delete {
+        key: ObjectKey::LocalAddress { service: tutorial_service(), address: lip },
+        given: vec![Attribute::Device("dpdk0".into())],
+    };
     check(vec![
         ("ipvsadm -A -t 10.0.0.100:80", apply(Change::Add(service(Scheduler::Wlc)))),
         ("ipvsadm --add-service --tcp-service 10.0.0.100:80 --scheduler wrr", {
@@ -105,7 +108,7 @@ fn ipvsadm_changes() {
         ("ipvsadm -A -u 10.0.0.100:53 -s rr", {
             apply(Change::Add(Object::Service(Service::new(udp, Scheduler::Rr))))
         }),
-        ("ipvsadm -D -t 10.0.0.100:80", apply(Change::Delete(ObjectKey::Service(tutorial_service())))),
+        ("ipvsadm -D -t 10.0.0.100:80", apply(Change::delete(ObjectKey::Service(tutorial_service())))),
         ("ipvsadm -C", vec![Request::Apply(clear.to_vec())]),
         ("ipvsadm -a -t 10.0.0.100:80 -r 192.168.100.2:8080 -b -w 0", {
             apply(Change::Add(server("192.168.100.2", 8080, 0)))
@@ -117,7 +120,7 @@ fn ipvsadm_changes() {
             apply(Change::Add(server("2001::3", 80, 3)))
         }),
         ("ipvsadm -d -t 10.0.0.100:80 -r 192.168.100.2", {
-            apply(Change::Delete(ObjectKey::Server(server_key("192.168.100.2", 80))))
+            apply(Change::delete(ObjectKey::Server(server_key("192.168.100.2", 80))))
         }),
         ("ipvsadm -A -t 10.0.0.100:80 -s rr --conn-timeout 9 --expire-quiescent", {
             apply(Change::Add(Object::Service(special_service())))
@@ -279,7 +282,10 @@ fn dpip_changes() {
         ("dpip -4 addr set 10.0.0.1/24 dev dpdk0 prefered_lft forever", {
             apply(Change::Edit(address("10.0.0.1", 24, "dpdk0", false)))
         }),
-        ("dpip addr delete 10.0.0.1/24 dev dpdk0", apply(Change::Delete(address_key))),
+        ("dpip addr delete 10.0.0.1 dev dpdk0", apply(Change::delete(address_key.clone()))),
+        ("dpip addr delete 10.0.0.1/24 dev dpdk0 sapool", {
+            apply(Change::Delete { key: address_key, given: vec![Attribute::PrefixLength(24), Attribute::Sapool] })
+        }),
         ("dpip addr flush dev dpdk0", apply(flush(ObjectKind::Address, Some("dpdk0")))),
         ("dpip route -f inet add default via 10.0.0.1 src 10.0.0.9 dev dpdk1 mtu 1400 metric 5 tos 0", {
             apply(Change::Add(Object::Route(gateway.clone())))
@@ -289,11 +295,24 @@ fn dpip_changes() {
         }),
         ("dpip route add local 10.0.0.9 dev dpdk1", apply(Change::Add(Object::Route(local.clone())))),
         ("dpip r a 10.0.0.9/32 scope host dev dpdk1", apply(Change::Add(Object::Route(local)))),
-        ("dpip route del default dev dpdk1 metric 5", apply(Change::Delete(default_key))),
+        ("dpip route del default dev dpdk1 metric 5", apply(Change::delete(default_key.clone()))),
+        ("dpip route del default via 10.0.0.1 src 10.0.0.9 scope global mtu 1400 metric 5 dev dpdk1", {
+            let given = vec![
+                Attribute::Gateway("10.0.0.1".parse().unwrap()),
+                Attribute::Source("10.0.0.9".parse().unwrap()),
+                Attribute::Scope(RouteScope::Global),
+                Attribute::Mtu(1400),
+            ];
+            apply(Change::Delete { key: default_key, given })
+        }),
         ("dpip route flush", apply(flush(ObjectKind::Route, None))),
         ("dpip route flush dev dpdk1", apply(flush(ObjectKind::Route, Some("dpdk1")))),
         ("dpip neigh add 10.0.0.7 lladdr 00:11:22:33:44:55 dev dpdk1", apply(Change::Add(neighbour()))),
-        ("dpip neigh del 10.0.0.7 dev dpdk1", apply(Change::Delete(neighbour_key))),
+        ("dpip neigh del 10.0.0.7 dev dpdk1", apply(Change::delete(neighbour_key.clone()))),
+        ("dpip neigh del 10.0.0.7 dev dpdk1 lladdr 00:11:22:33:44:55", {
+            let given = vec![Attribute::Mac([0, 0x11, 0x22, 0x33, 0x44, 0x55].into())];
+            apply(Change::Delete { key: neighbour_key, given })
+        }),
         ("dpip route add 10.0.0.9/32 scope kni_host dev dpdk1", apply(Change::Add(Object::Route(kernels)))),
         ("dpip link set dpdk0 forward2kni on", set_link(|settings| settings.forward2kni = Some(true))),
         (
@@ -345,21 +364,25 @@ fn sluice_changes() {
         ("sluice addr add 10.0.0.1/24 --dev dpdk0 --sapool", {
             apply(Change::Add(address("10.0.0.1", 24, "dpdk0", true)))
         }),
+        ("sluice addr del 10.0.0.1/24 --dev dpdk0", {
+            let key = address("10.0.0.1", 24, "dpdk0", false).key();
+            apply(Change::Delete { key, given: vec![Attribute::PrefixLength(24)] })
+        }),
         ("sluice addr del 10.0.0.1 --dev dpdk0", {
-            apply(Change::Delete(address("10.0.0.1", 32, "dpdk0", false).key()))
+            apply(Change::delete(address("10.0.0.1", 32, "dpdk0", false).key()))
         }),
         ("sluice addr flush --dev dpdk0", apply(flush(ObjectKind::Address, Some("dpdk0")))),
         ("sluice route add default --via 10.0.0.1 --dev dpdk1 --metric 5", {
             apply(Change::Add(Object::Route(gateway)))
         }),
-        ("sluice route del default --dev dpdk1 --metric 5", apply(Change::Delete(route_key))),
+        ("sluice route del default --dev dpdk1 --metric 5", apply(Change::delete(route_key))),
         ("sluice route flush", apply(flush(ObjectKind::Route, None))),
         ("sluice neigh add 10.0.0.7 --dev dpdk1 --mac 00:11:22:33:44:55", apply(Change::Add(neighbour()))),
-        ("sluice neigh del 10.0.0.7 --dev dpdk1", apply(Change::Delete(neighbour().key()))),
+        ("sluice neigh del 10.0.0.7 --dev dpdk1", apply(Change::delete(neighbour().key()))),
         ("sluice neigh flush --dev dpdk1", apply(flush(ObjectKind::Neighbour, Some("dpdk1")))),
         ("sluice link set --dev dpdk0 --forward2kni off", set_link(|settings| settings.forward2kni = Some(false))),
         ("sluice service add tcp 10.0.0.100:80", apply(Change::Add(service(Scheduler::Wlc)))),
-        ("sluice service del tcp 10.0.0.100:80", apply(Change::Delete(service(Scheduler::Rr).key()))),
+        ("sluice service del tcp 10.0.0.100:80", apply(Change::delete(service(Scheduler::Rr).key()))),
         ("sluice service clear", vec![Request::Apply(clear.to_vec())]),
         ("sluice service zero", vec![Request::Zero(None)]),
         ("sluice service zero tcp 10.0.0.100:80", vec![Request::Zero(Some(tutorial_service()))]),
@@ -371,10 +394,10 @@ fn sluice_changes() {
             apply(Change::Add(Object::Server(limited_server())))
         }),
         ("sluice server del tcp 10.0.0.100:80 192.168.100.2", {
-            apply(Change::Delete(server("192.168.100.2", 80, 1).key()))
+            apply(Change::delete(server("192.168.100.2", 80, 1).key()))
         }),
         ("sluice laddr add tcp 10.0.0.100:80 192.168.100.200 --dev dpdk0", apply(Change::Add(lip.clone()))),
-        ("sluice laddr del tcp 10.0.0.100:80 192.168.100.200", apply(Change::Delete(lip.key()))),
+        ("sluice laddr del tcp 10.0.0.100:80 192.168.100.200", apply(Change::delete(lip.key()))),
     ]);
 }
 
@@ -382,13 +405,29 @@ fn sluice_changes() {
 fn sluice_listings_and_personalities() {
     let list = |query| vec![Request::List(query)];
     let service = Some(tutorial_service());
+    for verb in ["show", "list"] {
+        let line = |noun: &str| format!("sluice {noun} {verb}");
+        let nouns = [
+            ("addr", Query::Addresses { device: None }),
+            ("route", Query::Routes { device: None }),
+            ("neigh", Query::Neighbours { device: None }),
+            ("link", Query::Links { device: None }),
+            ("service", Query::Services { service: None }),
+            ("server", Query::Services { service: None }),
+            ("laddr", Query::LocalAddresses { service: None }),
+            ("conn", Query::Connections),
+            ("state", Query::Saved),
+        ];
+        let dataplane = Dataplane::start(Behaviour::Replies(content));
+        for (noun, query) in nouns {
+            assert_eq!(dataplane.sent(&line(noun)), list(query), "{}", line(noun));
+        }
+    }
     let device = Some("dpdk0".to_owned());
     check(vec![
         ("sluice addr show --dev dpdk0", list(Query::Addresses { device: device.clone() })),
-        ("sluice route show", list(Query::Routes { device: None })),
-        ("sluice neigh show", list(Query::Neighbours { device: None })),
         ("sluice link show --dev dpdk0", list(Query::Links { device })),
-        ("sluice service show", list(Query::Services { service: None })),
+        ("sluice server show tcp 10.0.0.100:80", list(Query::Services { service })),
         ("sluice service show tcp 10.0.0.100:80 --json", list(Query::Services { service })),
         ("sluice --json laddr show tcp 10.0.0.100:80", list(Query::LocalAddresses { service })),
         ("sluice conn show --json", list(Query::Connections)),
@@ -397,7 +436,7 @@ fn sluice_listings_and_personalities() {
         ("sluice ipvsadm -ln", list(Query::Services { service: None })),
         ("sluice dpip addr show", list(Query::Addresses { device: None })),
         ("sluice --instance default ipvsadm -D -t 10.0.0.100:80", {
-            apply(Change::Delete(ObjectKey::Service(tutorial_service())))
+            apply(Change::delete(ObjectKey::Service(tutorial_service())))
         }),
     ]);
 }

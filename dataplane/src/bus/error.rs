@@ -26,6 +26,8 @@ pub(super) enum BusError {
     Full(String),
     /// See [`RefusalKind::Timeout`].
     Timeout(String),
+    /// See [`RefusalKind::NoDevice`].
+    NoDevice(String),
 }
 
 pub(super) type Result<T> = std::result::Result<T, BusError>;
@@ -41,6 +43,7 @@ impl From<Refusal> for BusError {
             RefusalKind::InUse => BusError::InUse(message),
             RefusalKind::Full => BusError::Full(message),
             RefusalKind::Timeout => BusError::Timeout(message),
+            RefusalKind::NoDevice => BusError::NoDevice(message),
         }
     }
 }

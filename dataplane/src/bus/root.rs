@@ -47,6 +47,18 @@ impl Root {
         told(&peer, &what, outcome)
     }
 
+    /// Replaces an object by what `edited` makes of it.
+    async fn edit(
+        &self,
+        connection: &Connection,
+        call: &Header<'_>,
+        key: ObjectKey,
+        edited: impl FnOnce(Found) -> Option<Object>,
+    ) -> Result<u64> {
+        let object = self.control.find(key.clone()).await?.and_then(edited).ok_or_else(|| missing(&key))?;
+        self.apply(connection, call, Change::Edit(object)).await
+    }
+
     async fn zero(&self, connection: &Connection, call: &Header<'_>, service: Option<ServiceKey>) -> Result<u64> {
         let peer = self.authority.admit(connection, call).await?;
         let what = service.map_or_else(|| "zero every service".to_owned(), |key| format!("zero service {key}"));
@@ -138,13 +150,11 @@ impl Root {
     ) -> Result<u64> {
         let key = service_key(protocol, vip, port)?;
         let scheduler = word(scheduler)?;
-        match self.control.find(ObjectKey::Service(key)).await? {
-            Some(Found::Service(row, _)) => {
-                let edited = Service { scheduler, ..row.service };
-                self.apply(connection, &call, Change::Edit(Object::Service(edited))).await
-            }
-            _ => Err(missing(&ObjectKey::Service(key))),
-        }
+        self.edit(connection, &call, ObjectKey::Service(key), |found| match found {
+            Found::Service(row, _) => Some(Object::Service(Service { scheduler, ..row.service })),
+            _ => None,
+        })
+        .await
     }
 
     #[zbus(out_args("generation"))]
@@ -157,7 +167,7 @@ impl Root {
         port: u16,
     ) -> Result<u64> {
         let key = ObjectKey::Service(service_key(protocol, vip, port)?);
-        self.apply(connection, &call, Change::Delete(key)).await
+        self.apply(connection, &call, Change::delete(key)).await
     }
 
     #[zbus(out_args("generation"))]
@@ -185,13 +195,11 @@ impl Root {
         weight: u16,
     ) -> Result<u64> {
         let key = server_key(&service, address, port)?;
-        match self.control.find(ObjectKey::Server(key)).await? {
-            Some(Found::Server(row)) => {
-                let edited = Server { weight, ..row.server };
-                self.apply(connection, &call, Change::Edit(Object::Server(edited))).await
-            }
-            _ => Err(missing(&ObjectKey::Server(key))),
-        }
+        self.edit(connection, &call, ObjectKey::Server(key), |found| match found {
+            Found::Server(row) => Some(Object::Server(Server { weight, ..row.server })),
+            _ => None,
+        })
+        .await
     }
 
     #[zbus(out_args("generation"))]
@@ -204,7 +212,7 @@ impl Root {
         port: u16,
     ) -> Result<u64> {
         let key = ObjectKey::Server(server_key(&service, address, port)?);
-        self.apply(connection, &call, Change::Delete(key)).await
+        self.apply(connection, &call, Change::delete(key)).await
     }
 
     #[zbus(out_args("generation"))]
@@ -231,7 +239,7 @@ impl Root {
     ) -> Result<u64> {
         let service = service_key(&service.0, &service.1, service.2)?;
         let key = ObjectKey::LocalAddress { service, address: parse("address", address)? };
-        self.apply(connection, &call, Change::Delete(key)).await
+        self.apply(connection, &call, Change::delete(key)).await
     }
 
     #[zbus(out_args("generation"))]
@@ -257,7 +265,7 @@ impl Root {
         device: String,
     ) -> Result<u64> {
         let key = ObjectKey::Address { address: parse("address", address)?, device };
-        self.apply(connection, &call, Change::Delete(key)).await
+        self.apply(connection, &call, Change::delete(key)).await
     }
 
     /// Without a gateway, the destination is on the link.
@@ -288,7 +296,7 @@ impl Root {
         metric: u32,
     ) -> Result<u64> {
         let key = ObjectKey::Route { prefix: parse("prefix", prefix)?, device, metric };
-        self.apply(connection, &call, Change::Delete(key)).await
+        self.apply(connection, &call, Change::delete(key)).await
     }
 
     #[zbus(out_args("generation"))]
@@ -314,7 +322,7 @@ impl Root {
         device: String,
     ) -> Result<u64> {
         let key = ObjectKey::Neighbour { address: parse("address", address)?, device };
-        self.apply(connection, &call, Change::Delete(key)).await
+        self.apply(connection, &call, Change::delete(key)).await
     }
 
     #[zbus(out_args("generation"))]

@@ -216,7 +216,7 @@ impl Server {
     pub(crate) async fn is_well(&self) {
         let mut client = self.client().await;
         client.list(Query::Services { service: None }).await.unwrap();
-        let refused = client.apply(vec![Change::Delete(service(u16::MAX).key())]).await.unwrap_err();
+        let refused = client.apply(vec![Change::delete(service(u16::MAX).key())]).await.unwrap_err();
         assert!(refused.refusal().is_some(), "{refused}");
     }
 
@@ -294,7 +294,7 @@ pub(crate) fn add(port: u16) -> Request {
 /// Adds, and deletes again, a thousand services: as many events, twice.
 pub(crate) fn thousand_added_and_deleted() -> [Vec<Change>; 2] {
     let services = || (1..=1000).map(service);
-    [services().map(Change::Add).collect(), services().map(|object| Change::Delete(object.key())).collect()]
+    [services().map(Change::Add).collect(), services().map(|object| Change::delete(object.key())).collect()]
 }
 
 pub(crate) fn operator() -> api::ipc::Role {

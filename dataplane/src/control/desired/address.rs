@@ -33,6 +33,7 @@ impl Desired {
             return Err(refuse(RefusalKind::Full, format!("no room for another address: there are {MAX_ADDRESSES}")));
         }
         self.check_reachable_here(address.address)?;
+        self.check_no_server("address", address.address)?;
         self.check_one_device(&key, address.sapool)?;
         let added = self.next_addition();
         self.addresses.insert(key.clone(), address.clone(), owner, added, ());
@@ -80,6 +81,7 @@ impl Desired {
             return Ok(());
         }
         self.check_reachable_here(key.0)?;
+        self.check_no_server("local address", key.0)?;
         self.check_one_device(key, true)?;
         let mut services = RedBlackTreeSetSync::new_sync();
         services.insert_mut(service);
@@ -142,11 +144,14 @@ impl Desired {
     fn check_address(&self, address: &Address) -> Result<(), Refusal> {
         self.check_device(&address.device)?;
         check_host("address", address.address)?;
-        if (1..=32).contains(&address.prefix_len) {
-            return Ok(());
+        let Address { address, prefix_len, .. } = *address;
+        if !(1..=32).contains(&prefix_len) {
+            return Err(invalid(format!("prefix length {prefix_len} of address {address} is not 1 to 32")));
         }
-        let message = format!("prefix length {} of address {} is not 1 to 32", address.prefix_len, address.address);
-        Err(invalid(message))
+        match not_a_host_of(address, prefix_len) {
+            Some(reason) => Err(invalid(format!("address {address} {reason}; use the address of one host"))),
+            None => Ok(()),
+        }
     }
 
     /// Packets to an address of ours must not be routed away.
@@ -186,6 +191,19 @@ impl Desired {
         let (first, last) = ((address, String::new()), (address, String::from(MAX_NAME)));
         let explicit = self.addresses.range(first.clone(), last.clone()).map(|(key, _)| key);
         explicit.chain(self.implied.range(first..=last).map(|(key, _)| key))
+    }
+}
+
+/// Why an address cannot be that of a host in its own network: the first and the last one of a network stand for the
+/// network and for all of its hosts (RFC 1122, 3.2.1.3), unless it has room for two only (RFC 3021).
+fn not_a_host_of(address: IpAddr, prefix_len: u8) -> Option<String> {
+    let net = IpNet::new(address, prefix_len).ok().filter(|net| net.prefix_len() + 1 < net.max_prefix_len())?;
+    if address == net.network() {
+        Some(format!("is the network {} itself", net.trunc()))
+    } else if address == net.broadcast() {
+        Some(format!("is the broadcast address of {}", net.trunc()))
+    } else {
+        None
     }
 }
 

@@ -130,5 +130,5 @@ impl Desired {
     }
 }
 
-const FIRST: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+pub(super) const FIRST: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 const LAST: IpAddr = IpAddr::V6(Ipv6Addr::from_bits(u128::MAX));

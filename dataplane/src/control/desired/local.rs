@@ -1,7 +1,7 @@
 //! Local addresses (LIPs) of services.
 
 use api::ipc::Refusal;
-use api::{LocalAddress, ObjectKey, Owner, Protocol, ServiceKey};
+use api::{LocalAddress, ObjectKey, Owner};
 
 use super::refuse::{check_family, check_host, full, invalid};
 use super::{Desired, LocalKey};
@@ -16,7 +16,7 @@ impl Desired {
         if self.locals.claim(&key, local, owner, name)? {
             return Ok(());
         }
-        if let Some(service) = self.service_of_vip(local) {
+        if let Some(service) = self.service_of_vip(local.address) {
             let message = format!("local address {} is the VIP of service {service}; use another", local.address);
             return Err(invalid(message));
         }
@@ -43,14 +43,5 @@ impl Desired {
         let Some(gone) = self.locals.release(key, owner, name)? else { return Ok(()) };
         self.local_slots.retire(gone.slot);
         self.forgo_address(&(key.1, gone.object.device), &key.0)
-    }
-
-    /// A service whose VIP is the local address.
-    fn service_of_vip(&self, local: &LocalAddress) -> Option<ServiceKey> {
-        let key = |protocol, port| ServiceKey { protocol, vip: local.address, port };
-        [Protocol::Tcp, Protocol::Udp]
-            .into_iter()
-            .find_map(|protocol| self.services.range(key(protocol, 0), key(protocol, u16::MAX)).next())
-            .map(|(service, _)| *service)
     }
 }

@@ -6,9 +6,11 @@
 
 mod address;
 mod claims;
+mod given;
 mod list;
 mod local;
 mod neighbour;
+mod ours;
 mod refuse;
 mod route;
 mod service;
@@ -26,7 +28,7 @@ use api::{
     ServiceKey,
 };
 use ipnet::IpNet;
-use rpds::RedBlackTreeMapSync;
+use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
 
 pub use list::AddressView;
 pub use slots::{SlotId, Slots};
@@ -97,6 +99,8 @@ pub struct Desired {
     neighbours: Table<NeighbourKey, Neighbour>,
     services: Table<ServiceKey, Service, SlotId>,
     servers: Table<ServerKey, Server, SlotId>,
+    /// The servers by their address.
+    server_addresses: RedBlackTreeSetSync<(IpAddr, ServerKey)>,
     locals: Table<LocalKey, LocalAddress, SlotId>,
     /// The slots of services.
     pub service_slots: Slots,
@@ -123,6 +127,7 @@ impl Desired {
             neighbours: Table::new(),
             services: Table::new(),
             servers: Table::new(),
+            server_addresses: RedBlackTreeSetSync::new_sync(),
             locals: Table::new(),
             service_slots: Slots::new(limits.services),
             server_slots: Slots::new(limits.servers),
@@ -158,7 +163,10 @@ impl Desired {
                     effective.push(change.clone());
                 }
             }
-            Change::Delete(key) => self.delete(owner, key, effective)?,
+            Change::Delete { key, given } => {
+                self.check_given(key, given)?;
+                self.delete(owner, key, effective).map_err(|refusal| self.point_at_similar(key, refusal))?;
+            }
             Change::Flush { kind, device } => self.flush(owner, *kind, device.as_deref(), effective)?,
         }
         Ok(())
@@ -201,7 +209,7 @@ impl Desired {
             ObjectKey::Server(key) => self.delete_server(owner, key, name)?,
             ObjectKey::LocalAddress { service, address } => self.delete_local(owner, &(*service, *address), name)?,
         }
-        effective.push(Change::Delete(name.clone()));
+        effective.push(Change::delete(name.clone()));
         Ok(())
     }
 
@@ -257,7 +265,7 @@ impl Desired {
         self.devices.iter().find(|device| device.name == name).ok_or_else(|| {
             let known: Vec<&str> = self.devices.iter().map(|device| device.name.as_str()).collect();
             let known = if known.is_empty() { "none".into() } else { known.join(", ") };
-            refuse(RefusalKind::NotFound, format!("device {name} does not exist; devices: {known}"))
+            refuse(RefusalKind::NoDevice, format!("device {name} does not exist; devices: {known}"))
         })
     }
 

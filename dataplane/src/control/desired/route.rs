@@ -97,7 +97,7 @@ impl Desired {
             let reason = if one_host { not_a_host(route.prefix.addr()) } else { Some("is not one address") };
             return match reason {
                 Some(reason) => Err(invalid(format!("route {} of scope host {reason}", route.prefix))),
-                None => Ok(()),
+                None => self.check_no_server("destination of scope host", route.prefix.addr()),
             };
         }
         if route.scope == RouteScope::KniHost && !one_host {

@@ -32,10 +32,12 @@ impl Desired {
         if self.servers.claim(&server.key, server, owner, name)? {
             return Ok(());
         }
+        self.check_elsewhere(&server.key)?;
         let slot =
             self.server_slots.allocate().ok_or_else(|| full("server", &self.server_slots, "dataplane.servers"))?;
         let added = self.next_addition();
         self.servers.insert(server.key, server.clone(), owner, added, slot);
+        self.server_addresses.insert_mut((server.key.address, server.key));
         Ok(())
     }
 
@@ -52,6 +54,7 @@ impl Desired {
     pub(super) fn delete_server(&mut self, owner: Owner, key: &ServerKey, name: &ObjectKey) -> Result<(), Refusal> {
         if let Some(gone) = self.servers.release(key, owner, name)? {
             self.server_slots.retire(gone.slot);
+            self.server_addresses.remove_mut(&(key.address, *key));
         }
         Ok(())
     }
@@ -99,9 +102,10 @@ impl Desired {
         self.services.get(key).ok_or_else(|| missing(&ObjectKey::Service(*key)))
     }
 
-    /// Packets to a local address come from servers; those to a VIP from clients.
+    /// Packets to a local address come from servers, those to a VIP from clients, and neither is a server's address.
     fn check_vip(&self, service: &Service) -> Result<(), Refusal> {
         let vip = service.key.vip;
+        self.check_no_server("virtual address", vip)?;
         match self.devices_of(vip).find_map(|key| self.implied.get(key)?.services.first()) {
             Some(user) => {
                 let message = format!("virtual address {vip} is a local address of service {user}; use another");

@@ -89,5 +89,5 @@ fn add(desired: &mut Desired, owner: Owner, objects: &[Object]) {
 }
 
 fn delete(object: &Object) -> Change {
-    Change::Delete(object.key())
+    Change::delete(object.key())
 }

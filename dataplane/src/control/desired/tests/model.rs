@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use api::{ObjectKey, ObjectKind, Owners};
+use api::{Attribute, ObjectKey, ObjectKind, Owners};
 use proptest::prelude::*;
 
 use super::super::SlotId;
@@ -51,7 +51,11 @@ impl Model {
                 let movable = !matches!(object, Object::LocalAddress(_));
                 (alone && movable && self.allows(object)).then_some(())
             }
-            Change::Delete(key) => self.delete(owner, key),
+            Change::Delete { key, given } => {
+                let (object, _) = self.find(key)?;
+                let meant = given.iter().all(|attribute| attribute.is_of(object));
+                if meant { self.delete(owner, key) } else { None }
+            }
             Change::Flush { kind, device } => {
                 let mine = |(object, owners): &&(Object, BTreeSet<Owner>)| {
                     object.key().kind() == *kind
@@ -123,15 +127,22 @@ impl Model {
             let places: Vec<bool> = addresses.iter().filter(|((a, _), _)| *a == address).map(|(_, p)| *p).collect();
             places.len() <= 1 || !places.contains(&true)
         };
+        let serves = |address: IpAddr| {
+            self.objects.iter().any(|(o, _)| matches!(o, Object::Server(s) if s.key.address == address))
+        };
         match object {
-            Object::Address(a) => well_placed(a.address) && !host_routed(a.address),
+            Object::Address(a) => well_placed(a.address) && !host_routed(a.address) && !serves(a.address),
             Object::LocalAddress(l) => {
                 let known = services().any(|(o, _)| service_of(o) == Some(l.service));
                 let vip = services().any(|(o, _)| service_of(o).is_some_and(|s| s.vip == l.address));
-                known && !vip && well_placed(l.address) && !host_routed(l.address)
+                known && !vip && well_placed(l.address) && !host_routed(l.address) && !serves(l.address)
             }
-            Object::Server(s) => services().any(|(o, _)| service_of(o) == Some(s.key.service)),
-            Object::Service(s) => !self.locals().any(|(address, _)| address == s.key.vip),
+            Object::Server(s) => {
+                let known = services().any(|(o, _)| service_of(o) == Some(s.key.service));
+                let vip = services().any(|(o, _)| service_of(o).is_some_and(|key| key.vip == s.key.address));
+                known && !vip && !addresses.keys().any(|(address, _)| *address == s.key.address)
+            }
+            Object::Service(s) => !self.locals().any(|(address, _)| address == s.key.vip) && !serves(s.key.vip),
             Object::Route(r) => {
                 let own = addresses.keys().any(|(address, _)| r.prefix == (*address).into());
                 !own && r.via.is_none_or(|via| self.on_link(via, r) && !addresses.keys().any(|(a, _)| *a == via))
@@ -197,6 +208,20 @@ fn object() -> impl Strategy<Value = Object> {
     ]
 }
 
+/// All that can be said of an object besides its key.
+fn described(object: &Object) -> Vec<Attribute> {
+    match object {
+        Object::Address(a) => {
+            let sapool = a.sapool.then_some(Attribute::Sapool);
+            [Attribute::PrefixLength(a.prefix_len)].into_iter().chain(sapool).collect()
+        }
+        Object::Route(r) => [Attribute::Scope(r.scope)].into_iter().chain(r.via.map(Attribute::Gateway)).collect(),
+        Object::Neighbour(n) => vec![Attribute::Mac(n.mac)],
+        Object::LocalAddress(l) => vec![Attribute::Device(l.device.clone())],
+        Object::Service(_) | Object::Server(_) => Vec::new(),
+    }
+}
+
 fn change() -> impl Strategy<Value = Change> {
     let kinds = vec![
         ObjectKind::Address,
@@ -210,7 +235,8 @@ fn change() -> impl Strategy<Value = Change> {
     prop_oneof![
         12 => object().prop_map(Change::Add),
         4 => object().prop_map(Change::Edit),
-        6 => object().prop_map(|object| Change::Delete(object.key())),
+        4 => object().prop_map(|object| Change::delete(object.key())),
+        3 => object().prop_map(|object| Change::Delete { key: object.key(), given: described(&object) }),
         1 => (proptest::sample::select(kinds), device).prop_map(|(kind, device)| {
             let device = device.filter(|_| !matches!(kind, ObjectKind::Service | ObjectKind::Server));
             Change::Flush { kind, device: device.map(str::to_owned) }
@@ -267,7 +293,7 @@ fn check_slots(desired: &Desired, before: &BTreeMap<String, SlotId>, changes: &[
         used.extend(slots.draining().map(|slot| (kind.to_owned(), slot.index)));
     }
     // A deletion may be undone in the same request, and an edit may take a pool away and give it back.
-    let deletes = changes.iter().any(|change| matches!(change, Change::Delete(_) | Change::Flush { .. }));
+    let deletes = changes.iter().any(|change| matches!(change, Change::Delete { .. } | Change::Flush { .. }));
     let edits = changes.iter().any(|change| matches!(change, Change::Edit(_)));
     for (what, slot) in slots(desired) {
         let kind = what.split(' ').next().unwrap_or_default().to_owned();

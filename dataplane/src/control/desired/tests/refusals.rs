@@ -1,7 +1,7 @@
 //! Every reason to refuse, with its words, and that a refusal changes nothing.
 
-use api::ObjectKind;
 use api::ipc::{Refusal, RefusalKind};
+use api::{Attribute, ObjectKey, ObjectKind};
 
 use super::*;
 
@@ -75,8 +75,8 @@ fn duplicates_and_other_owners() {
 
 #[test]
 fn what_is_not_there() {
-    use RefusalKind::NotFound;
-    check(Change::Add(address("10.5.0.1", "dpdk7")), NotFound, "device dpdk7 does not exist; devices: dpdk0, dpdk1");
+    use RefusalKind::{NoDevice, NotFound};
+    check(Change::Add(address("10.5.0.1", "dpdk7")), NoDevice, "device dpdk7 does not exist; devices: dpdk0, dpdk1");
     let none = "service tcp 10.0.0.5:80 does not exist";
     check(Change::Add(server("10.0.0.5", "192.168.100.2", 1)), NotFound, none);
     check(Change::Add(local("10.0.0.5", "192.168.100.2", "dpdk0")), NotFound, none);
@@ -88,7 +88,114 @@ fn what_is_not_there() {
     );
     check(delete(&route("10.7.0.0/16", None, "dpdk0")), NotFound, "route 10.7.0.0/16 on dpdk0 does not exist");
     let flush = Change::Flush { kind: ObjectKind::Route, device: Some("eth0".into()) };
-    check(flush, NotFound, "device eth0 does not exist; devices: dpdk0, dpdk1");
+    check(flush, NoDevice, "device eth0 does not exist; devices: dpdk0, dpdk1");
+}
+
+#[test]
+fn another_than_the_one_that_is_meant() {
+    let other = |object: &Object, attribute, message: &str| {
+        let change = Change::Delete { key: object.key(), given: vec![attribute] };
+        let mut desired = state();
+        add(&mut desired, Owner::Operator, &[address("10.1.0.1/24", "dpdk0"), neighbour("10.1.0.9", [2; 6])]);
+        add(&mut desired, Owner::Operator, &[route("0.0.0.0/0", Some("10.1.0.9"), "dpdk0")]);
+        let refusal = refused(&mut desired, change.clone());
+        assert_eq!((refusal.kind, refusal.message.as_str()), (RefusalKind::NotFound, message));
+        // Without the mistake it goes.
+        let Change::Delete { key, .. } = change else { unreachable!() };
+        desired.apply(Owner::Operator, &[Change::delete(key)]).unwrap();
+    };
+    other(
+        &address("10.1.0.1", "dpdk0"),
+        Attribute::PrefixLength(16),
+        "there is no address 10.1.0.1 on dpdk0 with prefix length 16, but there is address 10.1.0.1/24 on dpdk0",
+    );
+    other(
+        &address("10.1.0.1", "dpdk0"),
+        Attribute::Sapool,
+        "there is no address 10.1.0.1 on dpdk0 with ports, but there is address 10.1.0.1/24 on dpdk0",
+    );
+    other(
+        &route("0.0.0.0/0", None, "dpdk0"),
+        Attribute::Gateway("10.1.0.8".parse().unwrap()),
+        "there is no route 0.0.0.0/0 on dpdk0 with gateway 10.1.0.8, \
+         but there is route 0.0.0.0/0 via 10.1.0.9 on dpdk0 scope global metric 0",
+    );
+    other(
+        &route("172.16.0.9/32", None, "dpdk0"),
+        Attribute::Mtu(1400),
+        "there is no route 172.16.0.9/32 on dpdk0 with MTU 1400, \
+         but there is route 172.16.0.9/32 on dpdk0 scope link metric 0",
+    );
+    other(
+        &neighbour("10.1.0.9", [2; 6]),
+        Attribute::Mac([2, 0, 0, 0, 0, 0xaf].into()),
+        "there is no neighbour 10.1.0.9 on dpdk0 with MAC address 02:00:00:00:00:af, \
+         but there is neighbour 10.1.0.9 on dpdk0 at 02:02:02:02:02:02",
+    );
+    other(
+        &local(VIP, "192.168.100.200", "dpdk0"),
+        Attribute::Device("dpdk1".into()),
+        "there is no local address 192.168.100.200 of tcp 10.0.0.100:80 with device dpdk1, \
+         but there is local address 192.168.100.200 of tcp 10.0.0.100:80 on dpdk0",
+    );
+}
+
+#[test]
+fn what_is_not_there_but_nearby() {
+    let nearby = |key, message: &str| check(Change::delete(key), RefusalKind::NotFound, message);
+    nearby(address("10.0.0.1", "dpdk0").key(), "address 10.0.0.1 on dpdk0 does not exist; it is on dpdk1");
+    let Object::Route(route) = route("172.16.0.9/32", None, "dpdk0") else { unreachable!() };
+    nearby(
+        ObjectKey::Route { prefix: route.prefix, device: route.device, metric: 5 },
+        "route 172.16.0.9/32 on dpdk0 with metric 5 does not exist; \
+         there is route 172.16.0.9/32 on dpdk0 scope link metric 0",
+    );
+}
+
+#[test]
+fn an_address_is_ours_or_a_servers() {
+    let invalid = |object, message: &str| check(Change::Add(object), RefusalKind::Invalid, message);
+    let ours = |address: &str, what: &str| {
+        invalid(server(VIP, address, 1), &format!("server {address} is {what}; use the address of another host"));
+    };
+    ours("10.0.0.1", "an address of dpdk1");
+    ours("192.168.100.200", "an address of dpdk0");
+    ours("10.0.0.7", "the VIP of service tcp 10.0.0.7:80");
+    ours(VIP, "the VIP of service tcp 10.0.0.100:80");
+    let server = "that of server 192.168.100.2:80 of tcp 10.0.0.100:80; use another";
+    invalid(address("192.168.100.2", "dpdk0"), &format!("address 192.168.100.2 is {server}"));
+    invalid(local(VIP, "192.168.100.2", "dpdk0"), &format!("local address 192.168.100.2 is {server}"));
+    invalid(service("192.168.100.2", Scheduler::Rr), &format!("virtual address 192.168.100.2 is {server}"));
+    let Object::Route(link) = route("192.168.100.2/32", None, "dpdk0") else { unreachable!() };
+    let host = Object::Route(Route { scope: RouteScope::Host, ..link });
+    invalid(host.clone(), &format!("destination of scope host 192.168.100.2 is {server}"));
+
+    // Once the server is gone the address is free, and then nobody's server.
+    let mut desired = state();
+    desired.apply(Owner::Operator, &[delete(&super::server(VIP, "192.168.100.2", 1)), Change::Add(host)]).unwrap();
+    let refusal = refused(&mut desired, Change::Add(super::server(VIP, "192.168.100.2", 1)));
+    assert!(refusal.message.contains("by a route of scope host on dpdk0;"), "{}", refusal.message);
+}
+
+#[test]
+fn networks_have_room_for_hosts() {
+    let refused = |net, what: &str| {
+        let (address, _) = net_of(net);
+        let message = format!("address {address} {what}; use the address of one host");
+        check(Change::Add(super::address(net, "dpdk0")), RefusalKind::Invalid, &message);
+    };
+    fn net_of(net: &str) -> (&str, &str) {
+        net.split_once('/').unwrap()
+    }
+    refused("10.1.0.0/16", "is the network 10.1.0.0/16 itself");
+    refused("10.1.255.255/16", "is the broadcast address of 10.1.0.0/16");
+    refused("10.1.0.3/30", "is the broadcast address of 10.1.0.0/30");
+    let mut desired = state();
+    let good = ["10.1.0.0/31", "10.1.0.1/31", "10.1.0.0/32", "10.1.255.0/16"];
+    for net in good {
+        desired.apply(Owner::Operator, &[Change::Add(address(net, "dpdk0"))]).unwrap_or_else(|e| panic!("{net}: {e}"));
+        desired.apply(Owner::Operator, &[delete(&address(net, "dpdk0"))]).unwrap();
+    }
 }
 
 #[test]
