@@ -1,6 +1,7 @@
 //! The load balancer as a deterministic core. No I/O, no clock, no thread, no DPDK: packets, time and configuration are
 //! handed in, packets and notes are handed out.
 
+pub mod capture;
 pub mod counters;
 mod cpu;
 mod datagram;

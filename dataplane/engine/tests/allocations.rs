@@ -8,6 +8,7 @@ use std::net::SocketAddrV4;
 use std::time::Duration;
 
 use arrayvec::ArrayVec;
+use engine::capture::{Carried, Ends, Filter};
 use engine::neighbour::Note;
 use engine::{BURST, InterfaceId, KernelClass, Output, WorkerId};
 use net::tcp::Flags;
@@ -97,7 +98,14 @@ fn a_million_packets_allocate_nothing() {
         fragments[2].clone(),
         from_client(build::icmp_error(*CLIENT.ip(), VIP, (3, 3), [0; 4], &answer[14..])),
     ];
+    let filter = Filter {
+        carried: Some(Carried::Udp),
+        hosts: Ends { either: Some(VIP.into()), ..Ends::default() },
+        ports: Ends { destination: Some(DNS.port()), ..Ends::default() },
+        ..Filter::default()
+    };
     let before = allocations();
+    let mut wanted = 0;
     let mut packets = 0u64;
     let mut ends = 0;
     while packets < 1_000_000 {
@@ -115,6 +123,7 @@ fn a_million_packets_allocate_nothing() {
             burst.push(buffer.with_meta(Meta { interface: WAN.0, ..Meta::default() }));
         }
         packets += burst.len() as u64;
+        wanted += burst.iter().filter(|packet| filter.wants(packet.bytes())).count();
         world.worker.receive(&world.snapshot, world.now, &mut burst, &mut sink);
         world.now = world.now + Duration::from_millis(40);
         let live = world.counters().connections.get();
@@ -130,5 +139,6 @@ fn a_million_packets_allocate_nothing() {
     }
     assert_eq!(allocations() - before, 0, "allocations where a worker explains");
     assert!(ends > 4096, "not even one table of flows ended meanwhile: {ends}");
+    assert!(wanted > 100_000, "a capture wants many of them: {wanted}");
     assert!(sink.sent > 100_000, "packets went out: {}", sink.sent);
 }
