@@ -1,8 +1,10 @@
 //! The contracts between Sluice's processes, and nothing else: the objects an operator or a daemon configures
-//! ([`object`], [`attribute`]), what the dataplane reports about them ([`row`], [`stats`]), the IPC messages and client ([`ipc`]),
-//! and the configuration file ([`config`]). What all of them agree a host's address may be is in [`host`].
+//! ([`object`], [`attribute`]), what the dataplane reports about them ([`row`], [`stats`]), the IPC messages and client
+//! ([`ipc`]), captures of packets ([`capture`]), and the configuration file ([`config`]). What all of them agree a host's
+//! address may be is in [`host`].
 
 pub mod attribute;
+pub mod capture;
 pub mod config;
 pub mod host;
 pub mod ipc;

@@ -10,6 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sluice_api::capture::{Capture, Carried, Ends, Packet, Packets, Side};
 use sluice_api::ipc::{
     Answer, BootId, Call, ClientHello, Event, Refusal, RefusalKind, Reply, Request, Role, ServerHello, decode, encode,
 };
@@ -88,8 +89,13 @@ fn every_message_keeps_its_bytes() {
         ("one", Request::Zero(Some(service_key(Protocol::Udp)))),
         ("events", Request::Subscribe),
         ("this run", Request::Filled(BootId(7))),
+        ("everything", Request::Capture(everything())),
     ] {
         pins.pin(&format!("call {} {detail}", request_name(&request)), &Call { id: u32::MAX, request });
+    }
+    for carried in [Carried::Arp, Carried::Icmp, Carried::Tcp, Carried::Udp] {
+        let name = format!("call capture {}", carried_name(carried));
+        pins.pin(&name, &Call { id: 1, request: Request::Capture(only(carried)) });
     }
     for (detail, reply) in replies() {
         pins.pin(&format!("answer {} {detail}", reply_name(&reply)), &Answer { id: 1, reply });
@@ -156,6 +162,22 @@ fn route(scope: RouteScope) -> Route {
         mtu: (scope == RouteScope::Global).then_some(1400),
         metric: 5,
     }
+}
+
+fn everything() -> Capture {
+    let sides = vec![Side::Received, Side::Transmitted, Side::Kernel];
+    Capture { device: None, sides, carried: None, hosts: Ends::default(), ports: Ends::default(), snaplen: u16::MAX }
+}
+
+fn only(carried: Carried) -> Capture {
+    let hosts = Ends { either: Some(v4(1)), source: Some(v6()), destination: None };
+    let ports = Ends { either: None, source: Some(1), destination: Some(80) };
+    Capture { device: Some("dpdk0".into()), carried: Some(carried), hosts, ports, snaplen: 96, ..everything() }
+}
+
+fn packets() -> Packets {
+    let packet = Packet { interface: 1, inbound: true, time: 1 << 60, length: 60, bytes: vec![0xab; 3].into() };
+    Packets { packets: vec![packet], lost: 300 }
 }
 
 fn objects() -> Vec<(&'static str, Object)> {
@@ -290,6 +312,8 @@ fn replies() -> Vec<(String, Reply)> {
         Event::Missed(12),
     ];
     replies.extend(events.map(|event| (event_name(&event).to_owned(), Reply::Event(event))));
+    replies.push(("interfaces".into(), Reply::Capturing(vec!["dpdk0".into(), "dpdk0.kni".into()])));
+    replies.push(("one".into(), Reply::Packets(packets())));
     let kinds = [
         RefusalKind::Exists,
         RefusalKind::NotFound,
@@ -448,6 +472,7 @@ fn request_name(request: &Request) -> &'static str {
         Request::SetLink { .. } => "set link",
         Request::Subscribe => "subscribe",
         Request::Filled(_) => "filled",
+        Request::Capture(_) => "capture",
     }
 }
 
@@ -507,10 +532,21 @@ fn kind_name(kind: ObjectKind) -> &'static str {
     }
 }
 
+fn carried_name(carried: Carried) -> &'static str {
+    match carried {
+        Carried::Arp => "arp",
+        Carried::Icmp => "icmp",
+        Carried::Tcp => "tcp",
+        Carried::Udp => "udp",
+    }
+}
+
 fn reply_name(reply: &Reply) -> &'static str {
     match reply {
         Reply::Rows(_) => "rows",
         Reply::Event(_) => "event",
+        Reply::Capturing(_) => "capturing",
+        Reply::Packets(_) => "packets",
         Reply::Done { .. } => "done",
         Reply::Refused(_) => "refused",
     }

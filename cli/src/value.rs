@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
+use api::capture::{Carried, Side};
 use api::{MacAddr, Protocol, RouteScope, Scheduler, ServiceKey};
 use ipnet::{IpNet, Ipv4Net};
 
@@ -19,6 +20,20 @@ pub(crate) fn address(text: &str) -> Result<IpAddr, String> {
         IpAddr::V6(_) => Err(format!("'{text}': IPv6 comes later")),
         v4 => Ok(v4),
     }
+}
+
+/// A side of a device.
+pub(crate) fn side(text: &str) -> Result<Side, String> {
+    let sides = [Side::Received, Side::Transmitted, Side::Kernel];
+    let side = sides.into_iter().find(|side| side.to_string() == text);
+    side.ok_or_else(|| format!("'{text}' is not a side; choose among rx, tx and kernel"))
+}
+
+/// What packets carry.
+pub(crate) fn carried(text: &str) -> Result<Carried, String> {
+    let all = [Carried::Tcp, Carried::Udp, Carried::Icmp, Carried::Arp];
+    let carried = all.into_iter().find(|carried| carried.to_string() == text);
+    carried.ok_or_else(|| format!("'{text}' is not a protocol to capture; choose among tcp, udp, icmp and arp"))
 }
 
 /// `ADDRESS` or `ADDRESS/LENGTH`; the length of a bare address is that of its family.

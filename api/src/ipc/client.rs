@@ -13,6 +13,7 @@ use tokio_util::codec::{FramedRead, FramedWrite, LengthDelimitedCodec};
 
 use super::frame::{self, FrameError, MAX_REPLY, MAX_REQUEST};
 use super::message::{Answer, Call, ClientHello, Event, Refusal, Reply, Request, ServerHello, VERSION};
+use crate::capture::{Capture, Packets};
 use crate::link::LinkSettings;
 use crate::object::Change;
 use crate::row::{Query, Row};
@@ -159,6 +160,23 @@ impl Client {
         Ok(Events { client: self, id })
     }
 
+    /// Turns the connection into a stream of captured packets, which ends when its end is dropped.
+    ///
+    /// # Errors
+    /// As [`Client::apply`].
+    pub async fn capture(mut self, capture: Capture) -> Result<(Captured, CaptureEnd), ClientError> {
+        let id = self.call(Request::Capture(capture)).await?;
+        let Client { mut reader, writer, .. } = self;
+        let answer: Answer = frame::decode(&receive_payload(&mut reader).await?)?;
+        match answer.reply {
+            Reply::Capturing(interfaces) if answer.id == id => {
+                Ok((Captured { reader, interfaces }, CaptureEnd { _writer: writer }))
+            }
+            Reply::Refused(refusal) => Err(refusal.into()),
+            _ => Err(ClientError::Unexpected("no beginning of a capture")),
+        }
+    }
+
     async fn call(&mut self, request: Request) -> Result<u32, ClientError> {
         let id = self.next_id;
         self.next_id = self.next_id.wrapping_add(1);
@@ -182,6 +200,7 @@ impl Client {
                 Reply::Done { generation } => return Ok(generation),
                 Reply::Refused(refusal) => return Err(refusal.into()),
                 Reply::Event(_) => return Err(ClientError::Unexpected("an event")),
+                Reply::Capturing(_) | Reply::Packets(_) => return Err(ClientError::Unexpected("packets")),
             }
         }
     }
@@ -208,6 +227,40 @@ impl Events {
                 Reply::Refused(refusal) => return Err(refusal.into()),
                 _ => {}
             }
+        }
+    }
+}
+
+/// Captured packets, from [`Client::capture`].
+#[derive(Debug)]
+pub struct Captured {
+    reader: FramedRead<OwnedReadHalf, LengthDelimitedCodec>,
+    interfaces: Vec<String>,
+}
+
+/// Ends a capture when it is dropped; what was captured until then still comes.
+#[derive(Debug)]
+pub struct CaptureEnd {
+    _writer: FramedWrite<OwnedWriteHalf, LengthDelimitedCodec>,
+}
+
+impl Captured {
+    /// The interfaces that packets name by number.
+    pub fn interfaces(&self) -> &[String] {
+        &self.interfaces
+    }
+
+    /// Waits for packets, as long as it takes; `None` when the capture has ended. Dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// When the dataplane refuses or the connection breaks.
+    pub async fn next(&mut self) -> Result<Option<Packets>, ClientError> {
+        let answer: Answer = frame::decode(&next_frame(&mut self.reader).await?)?;
+        match answer.reply {
+            Reply::Packets(packets) => Ok(Some(packets)),
+            Reply::Done { .. } => Ok(None),
+            Reply::Refused(refusal) => Err(refusal.into()),
+            _ => Err(ClientError::Unexpected("something else than packets")),
         }
     }
 }

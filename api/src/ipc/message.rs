@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::capture::{Capture, Packets};
 use crate::link::LinkSettings;
 use crate::object::{Change, ServiceKey};
 use crate::owner::Owner;
@@ -93,6 +94,10 @@ pub enum Request {
     /// Everything the caller, a daemon, wants in this run of the dataplane is there. Refused for another run: what was
     /// there is gone with it.
     Filled(BootId),
+    /// Send copies of packets from now on, for operators only. It begins with [`Reply::Capturing`], then come
+    /// [`Reply::Packets`]. When the client closes its direction of the connection it ends, once what was captured until
+    /// then is sent, with [`Reply::Done`].
+    Capture(Capture),
 }
 
 /// A reply with the id of the call it belongs to.
@@ -118,6 +123,10 @@ pub enum Reply {
     },
     /// The call is refused and changed nothing.
     Refused(Refusal),
+    /// The capture has begun; these are the interfaces whose packets it has. More replies follow.
+    Capturing(Vec<String>),
+    /// Some captured packets; more replies follow.
+    Packets(Packets),
 }
 
 /// Something that happened in the dataplane.

@@ -2,7 +2,9 @@
 
 use std::ffi::OsString;
 use std::net::IpAddr;
+use std::path::PathBuf;
 
+use api::capture::{Carried, Side};
 use api::{MacAddr, Protocol, RouteScope, Scheduler, ServiceKey};
 use clap::{Args, Parser, Subcommand};
 use ipnet::IpNet;
@@ -25,6 +27,17 @@ Environment:
   SLUICE_SOCKET  the dataplane's socket; /run/sluice/INSTANCE/dataplane.sock otherwise
 
 Exit status: 0 done, 1 refused or failed, 2 wrong usage. A failure is told in one line.";
+
+const CAPTURES: &str = "\
+Examples:
+  sluice capture -w - | tcpdump -nr -
+  sluice capture -w - --dev dpdk1 --side rx --proto tcp --dport 80 | wireshark -k -i -
+  sluice capture -w arp.pcapng --proto arp --host 10.0.0.1 -c 100
+  sluice capture -w - --side kernel --host 10.0.0.201 -s 96 | tcpdump -nr -
+
+All that is given must hold. Fragments but the first have no ports. A packet's time is that of the worker's turn in
+which it was seen. Nothing waits for a slow reader: what finds no room is lost, and counted at the end. Capturing takes
+root or the group that may change the configuration; four captures can run at once.";
 
 /// Operate the Sluice load balancer
 #[derive(Debug, Parser)]
@@ -73,6 +86,9 @@ pub(super) enum Noun {
     State(State),
     /// Print what happens in the dataplane, line by line, until interrupted
     Watch,
+    /// Write packets to a pcapng file or a pipe, until interrupted
+    #[command(after_help = CAPTURES)]
+    Capture(Capture),
     /// Print a completion script
     #[command(after_help = "Example:\n  sluice completions bash > /etc/bash_completion.d/sluice")]
     Completions {
@@ -93,6 +109,47 @@ pub(super) enum Noun {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Capture {
+    /// The file; - is standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) write: PathBuf,
+    /// Only packets of this device
+    #[arg(long, value_name = "DEVICE")]
+    pub(super) dev: Option<String>,
+    /// Received (rx), handed to the device to be sent (tx), to and from its twin in the kernel (kernel); several with
+    /// commas
+    #[arg(long, value_name = "SIDE", value_delimiter = ',', value_parser = value::side, default_value = "rx,tx")]
+    pub(super) side: Vec<Side>,
+    /// Only packets of this protocol: tcp, udp, icmp or arp
+    #[arg(long, value_name = "PROTOCOL", value_parser = value::carried)]
+    pub(super) proto: Option<Carried>,
+    /// Only packets from or to this address; of ARP, about it
+    #[arg(long, value_name = "ADDRESS", value_parser = value::any_address)]
+    pub(super) host: Option<IpAddr>,
+    /// Only packets from this address
+    #[arg(long, value_name = "ADDRESS", value_parser = value::any_address)]
+    pub(super) src: Option<IpAddr>,
+    /// Only packets to this address
+    #[arg(long, value_name = "ADDRESS", value_parser = value::any_address)]
+    pub(super) dst: Option<IpAddr>,
+    /// Only TCP or UDP from or to this port
+    #[arg(long, value_name = "N")]
+    pub(super) port: Option<u16>,
+    /// Only TCP or UDP from this port
+    #[arg(long, value_name = "N")]
+    pub(super) sport: Option<u16>,
+    /// Only TCP or UDP to this port
+    #[arg(long, value_name = "N")]
+    pub(super) dport: Option<u16>,
+    /// At most so many bytes of each packet
+    #[arg(short, long, value_name = "BYTES", default_value_t = u16::MAX, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) snaplen: u16,
+    /// End after so many packets
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) count: Option<u64>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,6 +1,7 @@
 //! `sluice <noun> <verb>`.
 
 mod args;
+mod capture;
 mod json;
 mod nouns;
 mod stats;
@@ -45,6 +46,9 @@ fn run<W: Write>(sluice: Sluice, mut out: Lines<W>) -> Result<(), Failure> {
         Noun::Ipvsadm { .. } | Noun::Dpip { .. } => {
             return Err(Failure::usage("--json is not for ipvsadm and dpip, which print DPVS's formats"));
         }
+        Noun::Capture(_) if json => {
+            return Err(Failure::usage("--json is not for capture, which writes pcapng"));
+        }
         noun => {
             let task = nouns::task(noun);
             connect::block_on(async {
@@ -62,6 +66,7 @@ async fn perform<W: Write>(mut client: Client, task: Task, json: bool, out: &mut
         Task::EditService(key, edit) => in_force(edit.apply(&mut client, key).await?, json, out)?,
         Task::EditServer(key, edit) => in_force(edit.apply(&mut client, key).await?, json, out)?,
         Task::Zero(service) => client.zero(service).await?,
+        Task::Capture(order) => capture::run(client, order).await?,
         Task::Watch => watch::print(client, json, out).await?,
         Task::SetLink { device, settings } => client.set_link(device, settings).await?,
         Task::Show(query) if json => {

@@ -1,5 +1,6 @@
 //! From the command line to requests.
 
+use api::capture::{Capture, Ends};
 use api::object::ObjectKind;
 use api::row::Query;
 use api::{
@@ -8,6 +9,7 @@ use api::{
 };
 
 use super::args::{self, Noun};
+use super::capture::Order;
 use crate::change::{self, ServerEdit, ServiceEdit};
 
 /// Work for the dataplane.
@@ -20,6 +22,7 @@ pub(super) enum Task {
     SetLink { device: String, settings: LinkSettings },
     Show(Query),
     Watch,
+    Capture(Order),
 }
 
 /// The work of a noun and its verb. Those that need no dataplane are not asked about.
@@ -36,8 +39,16 @@ pub(super) fn task(noun: Noun) -> Task {
         Noun::State(args::State::Show) => Task::Show(Query::Saved),
         Noun::State(args::State::Forget) => Task::Apply(change::release_everything()),
         Noun::Watch => Task::Watch,
+        Noun::Capture(args) => Task::Capture(order(args)),
         Noun::Stats | Noun::Completions { .. } | Noun::Ipvsadm { .. } | Noun::Dpip { .. } => Task::Show(Query::Stats),
     }
+}
+
+fn order(args: args::Capture) -> Order {
+    let args::Capture { write, dev, side, proto, host, src, dst, port, sport, dport, snaplen, count } = args;
+    let hosts = Ends { either: host, source: src, destination: dst };
+    let ports = Ends { either: port, source: sport, destination: dport };
+    Order { capture: Capture { device: dev, sides: side, carried: proto, hosts, ports, snaplen }, file: write, count }
 }
 
 fn apply(change: Change) -> Task {

@@ -171,6 +171,7 @@ fn help_versions_and_completions_need_no_dataplane() {
         ("dpip -V", concat!("dpip-v", env!("CARGO_PKG_VERSION"))),
         ("sluice --help", "Examples:"),
         ("sluice server add --help", "sluice server add tcp"),
+        ("sluice capture --help", "sluice capture -w - | tcpdump -nr -"),
         ("sluice -V", env!("CARGO_PKG_VERSION")),
         ("sluice ipvsadm -h", "--add-laddr"),
         ("sluice completions bash", "_sluice()"),

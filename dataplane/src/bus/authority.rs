@@ -33,7 +33,7 @@ impl Authority {
         // A daemon has the IPC socket for what it owns; here only the operator's hand acts.
         match self.0.role(&peer) {
             Role::Operate(Owner::Operator) => Ok(peer),
-            Role::Operate(_) | Role::Observe => Err(self.0.denied(&peer).into()),
+            Role::Operate(_) | Role::Observe => Err(self.0.denied(&peer, "changing the configuration").into()),
         }
     }
 }

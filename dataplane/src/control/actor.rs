@@ -8,6 +8,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, call};
 use super::list;
 use super::message::ControlMessage;
 use super::state::State;
+use crate::worker::Mail;
 
 /// How often control looks at what workers noticed.
 const TICK: Duration = Duration::from_millis(1);
@@ -69,6 +70,13 @@ impl Actor for Control {
             ControlMessage::Netdev { port, up } => state.set_netdev(port, up),
             ControlMessage::Subscribe { reply } => {
                 let _ = reply.send(state.events.subscribe());
+            }
+            ControlMessage::Capture { capture, reply } => {
+                let _ = reply.send(state.start_capture(&capture, myself));
+            }
+            ControlMessage::EndCapture { id, reply } => {
+                state.crew.post_all(|| Mail::EndTap(id));
+                let _ = reply.send(state.generation());
             }
             ControlMessage::Page { worker, page, reply } => state.request_page(worker, page, reply),
             ControlMessage::Tick(reply) => {

@@ -87,7 +87,7 @@ impl Member {
         }
     }
 
-    /// Takes what came back. Snapshots and ports are freed here, pages are handed over.
+    /// Takes what came back. Snapshots, ports and taps are freed here, pages are handed over.
     fn collect(&mut self, mut page: impl FnMut(Box<engine::FlowPage>)) {
         while let Ok(returned) = self.rings.returned.pop() {
             match returned {
@@ -97,6 +97,7 @@ impl Member {
                     drop(retired);
                 }
                 Returned::Ports(ports) => drop(ports),
+                Returned::Tap(tap) => drop(tap),
                 Returned::Page(filled) => page(filled),
             }
         }

@@ -2,12 +2,15 @@
 
 use std::net::IpAddr;
 
+use api::capture::Capture;
 use api::ipc::{Event, Refusal};
 use api::row::{AddressRow, Query, Row, ServerRow, ServiceRow};
 use api::{Change, LinkSettings, ObjectKey, Owner, ServiceKey};
 use engine::FlowPage;
 use ractor::RpcReplyPort;
 use tokio::sync::{broadcast, mpsc};
+
+use super::capture::Stream;
 
 /// A message to the control actor. Replies carry the configuration generation in force, or the refusal.
 #[derive(Debug)]
@@ -77,6 +80,20 @@ pub enum ControlMessage {
     Subscribe {
         /// Takes the receiver.
         reply: RpcReplyPort<broadcast::Receiver<Event>>,
+    },
+    /// Copy packets from now on.
+    Capture {
+        /// Which.
+        capture: Capture,
+        /// Takes what brings them, or the refusal.
+        reply: RpcReplyPort<Result<Stream, Refusal>>,
+    },
+    /// Copy no more packets for a capture. When it has ended already, nothing is done.
+    EndCapture {
+        /// The capture's number.
+        id: u64,
+        /// Takes the generation in force.
+        reply: RpcReplyPort<u64>,
     },
     /// A page of a worker's connections, for a listing under way.
     Page {

@@ -2,6 +2,7 @@
 
 mod actor;
 mod books;
+pub mod capture;
 mod compile;
 mod crew;
 pub mod desired;

@@ -14,6 +14,7 @@ use ractor::RpcReplyPort;
 use tokio::sync::{broadcast, watch};
 use tracing::{info, warn};
 
+use super::capture::Captures;
 use super::compile::Compiler;
 use super::crew::Crew;
 use super::desired::Desired;
@@ -43,6 +44,7 @@ pub struct State {
     pub(super) lessor: Lessor,
     pub(super) endings: Endings,
     pub(super) ports: Ports,
+    pub(super) captures: Captures,
     pub(super) events: broadcast::Sender<Event>,
     pub(super) fill: Fill,
     /// Takes what is to be saved of the operator's objects.
@@ -74,6 +76,7 @@ impl State {
             lessor,
             endings: Endings::default(),
             ports,
+            captures: Captures::default(),
             events,
             fill,
             saved,

@@ -23,6 +23,7 @@ use tokio_util::codec::{FramedRead, FramedWrite, LengthDelimitedCodec};
 use tracing::{debug, info, warn};
 
 use super::Peer;
+use super::capture::{Capturing, next_packets};
 use super::server::Shared;
 use crate::control::message::ControlMessage;
 
@@ -33,7 +34,7 @@ const HELLO: Duration = Duration::from_secs(5);
 const STALL: Duration = Duration::from_secs(10);
 
 /// How long control may take to say the next thing. Control has its own, shorter, patience with workers.
-const CONTROL: Duration = Duration::from_secs(8);
+pub(super) const CONTROL: Duration = Duration::from_secs(8);
 
 /// Batches of rows on their way from control to a client.
 const BATCHES: usize = 4;
@@ -46,7 +47,7 @@ const QUOTED: usize = 500;
 
 /// Why a connection ended other than by the client's wish.
 #[derive(Debug, thiserror::Error)]
-enum Broken {
+pub(super) enum Broken {
     #[error("it said no hello within {} s", HELLO.as_secs())]
     NoHello,
     #[error("it speaks IPC version {0}, not {VERSION}")]
@@ -63,14 +64,15 @@ type Events = broadcast::Receiver<Event>;
 
 pub(super) struct Connection {
     reader: FramedRead<OwnedReadHalf, LengthDelimitedCodec>,
-    writer: FramedWrite<OwnedWriteHalf, LengthDelimitedCodec>,
-    peer: Peer,
-    role: Role,
+    pub(super) writer: FramedWrite<OwnedWriteHalf, LengthDelimitedCodec>,
+    pub(super) peer: Peer,
+    pub(super) role: Role,
     /// What the client calls itself; its own word, for logs.
-    name: String,
+    pub(super) name: String,
     /// The call that subscribed, and its events.
     subscription: Option<(u32, Events)>,
-    shared: Arc<Shared>,
+    pub(super) capturing: Option<Capturing>,
+    pub(super) shared: Arc<Shared>,
 }
 
 impl Connection {
@@ -83,6 +85,7 @@ impl Connection {
             role,
             name: String::new(),
             subscription: None,
+            capturing: None,
             shared,
         }
     }
@@ -109,12 +112,13 @@ impl Connection {
                 () = shutdown.cancelled() => return Ok(()),
                 frame = self.reader.next() => match frame {
                     Some(frame) => self.call(decode(&frame?)?).await?,
-                    None => return Ok(()),
+                    None => return self.finish_capture().await,
                 },
                 (id, event) = next_event(&mut self.subscription) => match event {
                     Some(event) => self.answer(id, Reply::Event(event)).await?,
                     None => return Ok(()),
                 },
+                (id, packets) = next_packets(&mut self.capturing) => self.pass_on(id, packets).await?,
             }
         }
     }
@@ -157,6 +161,7 @@ impl Connection {
                 Ok(()) => return Ok(()),
                 Err(refusal) => Err(refusal),
             },
+            Request::Capture(capture) => return self.capture(id, capture).await,
         };
         let reply = match outcome {
             Ok(generation) => Reply::Done { generation },
@@ -211,7 +216,7 @@ impl Connection {
             if let Some(held_back) = self.shared.complaints.admit() {
                 warn!(uid, pid, client = self.name, held_back, "{what}: denied");
             }
-            return Err(self.shared.access.denied(&self.peer));
+            return Err(self.shared.access.denied(&self.peer, "changing the configuration"));
         };
         let outcome = self.ask(|reply| message(owner, reply)).await.and_then(|outcome| outcome);
         let said = match &outcome {
@@ -251,7 +256,7 @@ impl Connection {
         Ok(())
     }
 
-    async fn ask<T: Send + 'static>(
+    pub(super) async fn ask<T: Send + 'static>(
         &self,
         message: impl FnOnce(ractor::RpcReplyPort<T>) -> ControlMessage,
     ) -> Result<T, Refusal> {
@@ -262,7 +267,7 @@ impl Connection {
         }
     }
 
-    async fn answer(&mut self, id: u32, reply: Reply) -> Result<(), Broken> {
+    pub(super) async fn answer(&mut self, id: u32, reply: Reply) -> Result<(), Broken> {
         self.send(&Answer { id, reply }).await
     }
 
@@ -304,7 +309,7 @@ fn summary(changes: &[Change]) -> String {
     words.join(", ")
 }
 
-fn silent() -> Refusal {
+pub(super) fn silent() -> Refusal {
     let message = format!("control did not answer within {} s; a change may still come into force", CONTROL.as_secs());
     Refusal { kind: RefusalKind::Timeout, message, index: None }
 }

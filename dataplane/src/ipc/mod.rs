@@ -1,8 +1,9 @@
 //! The IPC socket: who may connect, what each may ask, and how much each may cost.
 //!
 //! Nothing a client does reaches beyond its own connection: frames are bounded before they are allocated, calls of a
-//! connection are handled one by one, queues towards it are bounded, and a client that does not read is let go.
+//! connection are handled one by one, queues towards it are bounded, and a client that does not read is let go, or loses packets of its capture.
 
+mod capture;
 mod connection;
 mod limiter;
 mod listener;

@@ -52,10 +52,9 @@ impl Access {
         if member || peer.uid == self.own_uid { Role::Operate(Owner::Operator) } else { Role::Observe }
     }
 
-    /// The refusal of an observer's change.
-    pub(crate) fn denied(&self, peer: &Peer) -> Refusal {
-        let message =
-            format!("changing the configuration needs root or group {}; you are uid {}", self.group_name, peer.uid);
+    /// The refusal of what a peer may not do.
+    pub(crate) fn denied(&self, peer: &Peer, what: &str) -> Refusal {
+        let message = format!("{what} needs root or group {}; you are uid {}", self.group_name, peer.uid);
         Refusal { kind: RefusalKind::Denied, message, index: None }
     }
 }

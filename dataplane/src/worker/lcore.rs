@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
 
 use api::config::Poll;
 use arrayvec::ArrayVec;
 use dpdk::{Mbuf, RxQueue, TxQueue};
+use engine::capture::Side;
 use engine::counters::Counters;
 use engine::snapshot::Snapshot;
 use engine::{BURST, InterfaceId, Tick, Time, Worker};
+use net::Buffer;
 
 use super::clock::Clock;
 use super::frame::{Frame, FramePool};
@@ -73,6 +76,7 @@ impl Lcore<'_> {
         let mut others = handover.from;
         while !stop.load(Ordering::Relaxed) {
             let now = clock.now();
+            turn.out.taps.set_time(now);
             let mut worked = turn.take_from_kernel();
             worked |= turn.poll(&mut receive, &counters, now);
             worked |= turn.take_over(&mut others, now);
@@ -113,6 +117,7 @@ impl Turn<'_, '_> {
                     counters.count_unusable();
                 }
             }
+            self.out.taps.see(*interface, Side::Received, frames.iter().map(Buffer::bytes));
             self.worker.receive(&self.snapshot, now, &mut frames, &mut self.out);
         }
         worked
@@ -143,7 +148,11 @@ impl Turn<'_, '_> {
         let mut worked = false;
         for _ in 0..BURST {
             let (worker, out) = (&mut self.worker, &mut self.out);
-            if !frames.receive(|interface, frame| worker.send_from_kernel(interface, frame, out)) {
+            let received = frames.receive(|interface, frame| {
+                out.taps.see_pieces((interface, Side::FromKernel), std::iter::once(frame));
+                worker.send_from_kernel(interface, frame, out);
+            });
+            if !received {
                 break;
             }
             worked = true;
@@ -195,6 +204,9 @@ impl Turn<'_, '_> {
                 self.worker.list(&mut page, now);
                 Some(Returned::Page(page))
             }
+            // What the time is to people is looked up once a capture, not for packets.
+            Mail::Tap(tap) => self.out.taps.add(tap, SystemTime::now()).map(Returned::Tap),
+            Mail::EndTap(id) => self.out.taps.remove(id).map(Returned::Tap),
         }
     }
 

@@ -10,6 +10,8 @@ use engine::port::PortPool;
 use engine::snapshot::Snapshot;
 use net::MacAddr;
 
+use super::tap::Tap;
+
 /// Items a ring between control and a worker holds.
 const RING: usize = 1024;
 
@@ -39,6 +41,10 @@ pub enum Mail {
     },
     /// Write connections on this page; it comes back.
     List(Box<FlowPage>),
+    /// Copy packets into this tap.
+    Tap(Box<Tap>),
+    /// Give back the tap of this capture.
+    EndTap(u64),
 }
 
 impl Mail {
@@ -62,6 +68,8 @@ pub enum Returned {
     Ports(Box<PortPool>),
     /// A page of connections.
     Page(Box<FlowPage>),
+    /// The tap of a capture that has ended.
+    Tap(Box<Tap>),
 }
 
 /// Control's ends of the rings.

@@ -7,9 +7,11 @@ mod idle;
 mod lcore;
 mod mail;
 mod output;
+mod tap;
 
 pub use frame::{Frame, FramePool};
 pub use handover::{Handover, handovers};
 pub use idle::Idle;
 pub use lcore::{Lcore, Queues, Stop};
 pub use mail::{ControlEnd, Mail, Returned, WorkerEnd, rings};
+pub use tap::{MAX_TAPS, Seen, Tap, TapReader, tap};

@@ -2,6 +2,7 @@
 
 use arrayvec::ArrayVec;
 use dpdk::{Mbuf, TxQueue};
+use engine::capture::Side;
 use engine::counters::Counters;
 use engine::neighbour::Note;
 use engine::snapshot::{Snapshot, Twin};
@@ -9,6 +10,7 @@ use engine::{InterfaceId, KernelClass, Output, WorkerId};
 use net::{Buffer, Pool};
 
 use super::frame::{Frame, FramePool};
+use super::tap::Taps;
 use crate::kni::ToKernel;
 
 /// Packets gathered before they are handed to the port.
@@ -16,6 +18,7 @@ const GATHER: usize = 64;
 
 /// A worker's transmit queue of one port.
 struct Way {
+    interface: InterfaceId,
     queue: TxQueue,
     gathered: ArrayVec<Mbuf, GATHER>,
     /// Whether the kernel gets a copy of every frame.
@@ -30,6 +33,8 @@ pub(super) struct PortOutput<'c> {
     pool: FramePool,
     /// Absent where ports have no twins.
     kernel: Option<ToKernel>,
+    /// Who else sees frames.
+    pub(super) taps: Taps,
     counters: &'c Counters,
 }
 
@@ -41,34 +46,46 @@ impl<'c> PortOutput<'c> {
         (pool, kernel): (FramePool, Option<ToKernel>),
         counters: &'c Counters,
     ) -> Self {
-        let way = |queue| Way { queue, gathered: ArrayVec::new(), mirrored: false };
-        PortOutput { ways: queues.map(way).collect(), others, notes, pool, kernel, counters }
+        let way =
+            |(number, queue)| Way { interface: InterfaceId(number), queue, gathered: ArrayVec::new(), mirrored: false };
+        let ways = (0..).zip(queues).map(way).collect();
+        PortOutput { ways, others, notes, pool, kernel, taps: Taps::default(), counters }
     }
 
     /// Does as a configuration says.
     pub(super) fn follow(&mut self, snapshot: &Snapshot) {
-        for (number, way) in (0..).zip(&mut self.ways) {
-            way.mirrored = snapshot.twin(InterfaceId(number)) == Twin::Everything;
+        for way in &mut self.ways {
+            way.mirrored = snapshot.twin(way.interface) == Twin::Everything;
         }
     }
 
     /// Hands everything gathered to the ports.
     pub(super) fn flush(&mut self) {
         for way in &mut self.ways {
-            way.flush(self.counters);
+            way.flush(&mut self.taps, self.counters);
         }
     }
 }
 
 impl Way {
-    fn flush(&mut self, counters: &Counters) {
+    fn flush(&mut self, taps: &mut Taps, counters: &Counters) {
         if self.gathered.is_empty() {
             return;
         }
+        taps.see(self.interface, Side::Transmitted, self.gathered.iter().map(Mbuf::bytes));
         let sent = self.queue.burst(&mut self.gathered);
         counters.count_transmitted(sent, self.gathered.len());
         dpdk::free_bulk(&mut self.gathered);
     }
+}
+
+/// Gives a frame to the kernel; says false when that is too far behind to take it.
+fn give(kernel: &mut ToKernel, taps: &mut Taps, (interface, frame, class): (InterfaceId, &[u8], KernelClass)) -> bool {
+    let taken = kernel.send(interface, frame, class);
+    if taken {
+        taps.see(interface, Side::ToKernel, std::iter::once(frame));
+    }
+    taken
 }
 
 impl Output<Frame> for PortOutput<'_> {
@@ -83,10 +100,11 @@ impl Output<Frame> for PortOutput<'_> {
         {
             let frame = packet.bytes();
             let class = KernelClass::of(frame);
-            self.counters.count_copied(class, kernel.send(interface, frame, class));
+            let taken = give(kernel, &mut self.taps, (interface, frame, class));
+            self.counters.count_copied(class, taken);
         }
         if way.gathered.is_full() {
-            way.flush(self.counters);
+            way.flush(&mut self.taps, self.counters);
         }
         way.gathered.push(packet.into_mbuf());
     }
@@ -103,7 +121,8 @@ impl Output<Frame> for PortOutput<'_> {
     }
 
     fn to_kernel(&mut self, interface: InterfaceId, frame: &[u8], class: KernelClass) -> bool {
-        self.kernel.as_mut().is_some_and(|kernel| kernel.send(interface, frame, class))
+        let (kernel, taps) = (self.kernel.as_mut(), &mut self.taps);
+        kernel.is_some_and(|kernel| give(kernel, taps, (interface, frame, class)))
     }
 
     fn note(&mut self, note: Note) -> bool {

@@ -2,6 +2,7 @@
 
 use std::process::Stdio;
 
+use api::capture::{Capture, Ends, Side};
 use api::ipc::{
     Answer, BootId, Call, MAX_REPLY, RefusalKind, Reply, Request, Role, ServerHello, VERSION, codec, decode, encode,
 };
@@ -103,5 +104,32 @@ async fn a_daemon_says_that_its_objects_are_there() {
     let this = answer(converse_as(&server, VRRPD, 65_534, say(BootId(7))).await);
     assert!(matches!(this, Reply::Done { .. }), "{this:?}");
     assert!(server.client().await.hello().filled);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn packets_are_for_operators_only() {
+    if !is_root() {
+        return;
+    }
+    let server = Server::start().await;
+    let capture = || Capture {
+        device: None,
+        sides: vec![Side::Received],
+        carried: None,
+        hosts: Ends::default(),
+        ports: Ends::default(),
+        snaplen: 100,
+    };
+    let call = Call { id: 1, request: Request::Capture(capture()) };
+    for (user, group) in [(65_534, 65_534), (VRRPD, 65_534)] {
+        let payloads = vec![encode(&hello(VERSION)).unwrap(), encode(&call).unwrap()];
+        let frames = converse_as(&server, user, group, payloads).await;
+        let Reply::Refused(denied) = decode::<Answer>(&frames[1]).unwrap().reply else { panic!("{frames:?}") };
+        assert_eq!(denied.kind, RefusalKind::Denied);
+        assert_eq!(denied.message, format!("capturing packets needs root or group sluice; you are uid {user}"));
+    }
+    let refused = server.client().await.capture(capture()).await.unwrap_err();
+    assert_eq!(refused.to_string(), "the fake one has no packets", "an operator's call is passed on");
     server.stop().await;
 }

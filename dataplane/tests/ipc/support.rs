@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use api::ipc::{
-    Answer, BootId, Call, Client, ClientHello, Event, MAX_REPLY, Reply, Request, ServerHello, VERSION, codec, decode,
-    encode,
+    Answer, BootId, Call, Client, ClientHello, Event, MAX_REPLY, Refusal, RefusalKind, Reply, Request, ServerHello,
+    VERSION, codec, decode, encode,
 };
 use api::row::{ConnectionRow, Query, Row, ServerRow, ServiceRow, Traffic};
 use api::{Change, Object, Owner, Protocol, Scheduler, Service, ServiceKey};
@@ -99,8 +99,15 @@ impl Actor for Control {
                 state.filled.send_replace(owner == Owner::Vrrpd);
                 let _ = reply.send(Ok(state.generation));
             }
+            ControlMessage::Capture { reply, .. } => {
+                let message = "the fake one has no packets".into();
+                let _ = reply.send(Err(Refusal { kind: RefusalKind::Full, message, index: None }));
+            }
             // These do not come over the socket.
-            ControlMessage::Find { .. } | ControlMessage::Page { .. } | ControlMessage::Tick(_) => {}
+            ControlMessage::EndCapture { .. }
+            | ControlMessage::Find { .. }
+            | ControlMessage::Page { .. }
+            | ControlMessage::Tick(_) => {}
         }
         Ok(())
     }
