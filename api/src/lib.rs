@@ -6,6 +6,7 @@
 pub mod attribute;
 pub mod capture;
 pub mod config;
+pub mod explain;
 pub mod host;
 pub mod ipc;
 pub mod link;

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 
 use crate::MacAddr;
+use crate::explain::{Explanation, Probe};
 use crate::object::{Address, LocalAddress, Object, Protocol, Route, Server, Service, ServiceKey};
 use crate::owner::Owners;
 use crate::stats::Stats;
@@ -49,6 +50,8 @@ pub enum Query {
     /// The objects of `operator`, which are saved and come back when the dataplane restarts, in the order they are
     /// made then.
     Saved,
+    /// What would become of a packet: one row.
+    Explain(Probe),
 }
 
 /// One row of a listing.
@@ -72,6 +75,8 @@ pub enum Row {
     Stats(Box<Stats>),
     /// An object of `operator`.
     Saved(Object),
+    /// What would become of a packet.
+    Explanation(Box<Explanation>),
 }
 
 /// An address and the use of its ports.

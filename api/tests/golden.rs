@@ -6,11 +6,12 @@
 
 use std::collections::BTreeSet;
 use std::fmt::{Debug, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sluice_api::capture::{Capture, Carried, Ends, Packet, Packets, Side};
+use sluice_api::explain::{ExplainedConnection, ExplainedFate, ExplainedHop, Explanation, Probe, ProbeKind, ToaUse};
 use sluice_api::ipc::{
     Answer, BootId, Call, ClientHello, Event, Refusal, RefusalKind, Reply, Request, Role, ServerHello, decode, encode,
 };
@@ -272,7 +273,7 @@ fn rows_and_objects_survive_json() {
         let text = serde_json::to_string(&row).unwrap();
         assert_eq!(serde_json::from_str::<Row>(&text).unwrap(), row, "{text}");
     }
-    assert_eq!(kinds.len(), 9, "{kinds:?}");
+    assert_eq!(kinds.len(), 10, "{kinds:?}");
     for (_, object) in objects() {
         let text = serde_json::to_string(&object).unwrap();
         assert_eq!(serde_json::from_str::<Object>(&text).unwrap(), object, "{text}");
@@ -292,7 +293,44 @@ fn queries() -> Vec<Query> {
         Query::Connections,
         Query::Stats,
         Query::Saved,
+        Query::Explain(probe(ProbeKind::Tcp { flags: 18 })),
+        Query::Explain(probe(ProbeKind::Udp)),
+        Query::Explain(Probe { device: None, size: None, ..probe(ProbeKind::Icmp) }),
     ]
+}
+
+fn probe(kind: ProbeKind) -> Probe {
+    let (source, destination) = (SocketAddr::new(v4(48), 12345), SocketAddr::new(v4(100), 80));
+    Probe { kind, source, destination, device: Some("dpdk1".into()), size: Some(1500) }
+}
+
+fn explanation(fate: ExplainedFate, toa: ToaUse) -> Row {
+    let connection = ExplainedConnection {
+        service: service_key(Protocol::Tcp),
+        client: SocketAddr::new(v4(48), 12345),
+        local: SocketAddr::new(v4(200), 1025),
+        server: SocketAddr::new(v4(2), 80),
+        from_client: true,
+        is_new: true,
+        replaces: false,
+        idle: 1,
+        expires_in: 90,
+        state: "TCP_NONE".into(),
+        next_state: "SYN_RECV".into(),
+    };
+    let route = Some("10.0.0.0/24".parse().unwrap());
+    let device = "dpdk0".to_owned();
+    let next_hop = ExplainedHop { route, device, address: v4(2), mac: Some(mac()), stale: true, mtu: 1500 };
+    Row::Explanation(Box::new(Explanation {
+        device: "dpdk1".into(),
+        worker: 1,
+        lcore: 2,
+        connection: Some(connection),
+        next_hop: Some(next_hop),
+        toa: Some(toa),
+        fate,
+        advice: Some("do".into()),
+    }))
 }
 
 fn replies() -> Vec<(String, Reply)> {
@@ -366,6 +404,18 @@ fn rows() -> Vec<(&'static str, Row)> {
         ("v6", Row::Connection(connection(v6()))),
         ("", Row::Stats(Box::new(stats()))),
         ("", Row::Saved(Object::LocalAddress(local()))),
+        ("sent", explanation(ExplainedFate::Sent { fragments: 1 }, ToaUse::Inserted)),
+        ("awaits neighbour", explanation(ExplainedFate::AwaitsNeighbour, ToaUse::NotDue)),
+        ("answered", explanation(ExplainedFate::Answered, ToaUse::NoRoom)),
+        ("to kernel", {
+            let fate = ExplainedFate::ToKernel { control: true, reason: "no_service".into() };
+            explanation(fate, ToaUse::NotDue)
+        }),
+        ("consumed", explanation(ExplainedFate::Consumed, ToaUse::NotDue)),
+        ("dropped", {
+            let fate = ExplainedFate::Dropped { reason: "exceeds_mtu".into(), told: true };
+            explanation(fate, ToaUse::NotDue)
+        }),
     ]
 }
 
@@ -487,6 +537,11 @@ fn query_name(query: &Query) -> &'static str {
         Query::Connections => "connections",
         Query::Stats => "stats",
         Query::Saved => "saved",
+        Query::Explain(probe) => match probe.kind {
+            ProbeKind::Tcp { .. } => "explain tcp",
+            ProbeKind::Udp => "explain udp",
+            ProbeKind::Icmp => "explain icmp",
+        },
     }
 }
 
@@ -562,6 +617,7 @@ fn row_name(row: &Row) -> &'static str {
         Row::LocalAddress(_) => "local address",
         Row::Connection(_) => "connection",
         Row::Stats(_) => "stats",
+        Row::Explanation(_) => "explanation",
         Row::Saved(_) => "saved",
     }
 }

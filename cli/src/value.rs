@@ -112,6 +112,40 @@ pub(crate) fn protocol(text: &str) -> Result<Protocol, String> {
     }
 }
 
+/// The protocol of a packet that is asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ProbeProtocol {
+    Tcp,
+    Udp,
+    Icmp,
+}
+
+/// `tcp`, `udp` or `icmp`.
+pub(crate) fn probe_protocol(text: &str) -> Result<ProbeProtocol, String> {
+    match text {
+        "tcp" => Ok(ProbeProtocol::Tcp),
+        "udp" => Ok(ProbeProtocol::Udp),
+        "icmp" => Ok(ProbeProtocol::Icmp),
+        _ => Err(format!("'{text}' is not a protocol; there are tcp, udp and icmp")),
+    }
+}
+
+/// TCP flags as in the header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Flags(pub(crate) u8);
+
+/// Names of TCP flags with commas between them.
+pub(crate) fn tcp_flags(text: &str) -> Result<Flags, String> {
+    let bit = |name| ["fin", "syn", "rst", "psh", "ack", "urg"].iter().position(|known| *known == name);
+    let mut flags = 0;
+    for name in text.split(',') {
+        let bit = bit(name)
+            .ok_or_else(|| format!("'{name}' is not a TCP flag; there are fin, syn, rst, psh, ack and urg"))?;
+        flags |= 1 << bit;
+    }
+    Ok(Flags(flags))
+}
+
 /// A scheduler.
 pub(crate) fn scheduler(text: &str) -> Result<Scheduler, String> {
     match text {
@@ -211,6 +245,15 @@ mod tests {
             "",
         ] {
             assert!(endpoint(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn tcp_flags_are_those_of_the_header() {
+        assert_eq!(tcp_flags("syn"), Ok(Flags(0x02)));
+        assert_eq!(tcp_flags("ack,fin"), Ok(Flags(0x11)));
+        for bad in ["", "syn,", "SYN", "syn ack", "2"] {
+            assert!(tcp_flags(bad).is_err(), "{bad}");
         }
     }
 

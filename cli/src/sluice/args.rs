@@ -84,6 +84,9 @@ pub(super) enum Noun {
     /// What was added by hand, saved to come back when the dataplane restarts
     #[command(subcommand, arg_required_else_help = false)]
     State(State),
+    /// Say what would become of a packet, and why, without sending it
+    #[command(after_help = EXPLAIN_EXAMPLES)]
+    Explain(Explain),
     /// Print what happens in the dataplane, line by line, until interrupted
     Watch,
     /// Write packets to a pcapng file or a pipe, until interrupted
@@ -151,6 +154,40 @@ pub(super) struct Capture {
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) count: Option<u64>,
 }
+
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  sluice explain tcp 10.0.0.48:12345 10.0.0.100:80
+  sluice explain tcp 10.0.0.48:12345 10.0.0.100:80 --flags ack --size 1500
+  sluice explain udp 192.168.100.2:53 192.168.100.200:1025 --in dpdk0
+  sluice explain icmp 10.0.0.48 10.0.0.100
+
+A name after 'dropped' or 'to the kernel' is that of the counter in sluice stats.";
+
+/// A packet to ask about.
+#[derive(Debug, Args)]
+pub(super) struct Explain {
+    /// tcp, udp, or icmp for an echo request
+    #[arg(value_parser = value::probe_protocol)]
+    pub(super) protocol: ProbeProtocol,
+    /// Who sends it
+    #[arg(value_name = "SOURCE[:PORT]", value_parser = value::endpoint)]
+    pub(super) source: (IpAddr, Option<u16>),
+    /// Who it is sent to
+    #[arg(value_name = "DESTINATION[:PORT]", value_parser = value::endpoint)]
+    pub(super) destination: (IpAddr, Option<u16>),
+    /// The device it comes in by; the one that the route to its source leads to otherwise
+    #[arg(long = "in", value_name = "DEVICE")]
+    pub(super) device: Option<String>,
+    /// TCP flags: fin, syn, rst, psh, ack or urg, with commas between them; syn otherwise
+    #[arg(long, value_parser = value::tcp_flags)]
+    pub(super) flags: Option<Flags>,
+    /// Its length in bytes, IP header included; only headers otherwise. It must not be fragmented
+    #[arg(long, value_name = "BYTES")]
+    pub(super) size: Option<u16>,
+}
+
+pub(super) use value::{Flags, ProbeProtocol};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum State {

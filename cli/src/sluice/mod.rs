@@ -2,6 +2,7 @@
 
 mod args;
 mod capture;
+mod explain;
 mod json;
 mod nouns;
 mod stats;
@@ -50,7 +51,7 @@ fn run<W: Write>(sluice: Sluice, mut out: Lines<W>) -> Result<(), Failure> {
             return Err(Failure::usage("--json is not for capture, which writes pcapng"));
         }
         noun => {
-            let task = nouns::task(noun);
+            let task = nouns::task(noun)?;
             connect::block_on(async {
                 let client = Target::sluice(instance).connect("sluice").await?;
                 perform(client, task, json, &mut out).await

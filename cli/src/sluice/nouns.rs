@@ -11,6 +11,7 @@ use api::{
 use super::args::{self, Noun};
 use super::capture::Order;
 use crate::change::{self, ServerEdit, ServiceEdit};
+use crate::failure::Failure;
 
 /// Work for the dataplane.
 #[derive(Debug)]
@@ -26,8 +27,11 @@ pub(super) enum Task {
 }
 
 /// The work of a noun and its verb. Those that need no dataplane are not asked about.
-pub(super) fn task(noun: Noun) -> Task {
-    match noun {
+///
+/// # Errors
+/// When its arguments contradict each other.
+pub(super) fn task(noun: Noun) -> Result<Task, Failure> {
+    Ok(match noun {
         Noun::Addr(verb) => addr(verb),
         Noun::Route(verb) => route(verb),
         Noun::Neigh(verb) => neigh(verb),
@@ -40,8 +44,9 @@ pub(super) fn task(noun: Noun) -> Task {
         Noun::State(args::State::Forget) => Task::Apply(change::release_everything()),
         Noun::Watch => Task::Watch,
         Noun::Capture(args) => Task::Capture(order(args)),
+        Noun::Explain(explain) => Task::Show(Query::Explain(explain.probe()?)),
         Noun::Stats | Noun::Completions { .. } | Noun::Ipvsadm { .. } | Noun::Dpip { .. } => Task::Show(Query::Stats),
-    }
+    })
 }
 
 fn order(args: args::Capture) -> Order {

@@ -5,7 +5,7 @@ use api::row::{
 };
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::stats;
+use super::{explain, stats};
 
 /// The headings of a listing; none for what is not one table.
 pub(super) fn headings(query: &Query) -> &'static [&'static str] {
@@ -31,14 +31,17 @@ pub(super) fn headings(query: &Query) -> &'static [&'static str] {
         ],
         Query::LocalAddresses { .. } => &["SERVICE", "ADDRESS", "DEVICE", "CONNS", "OWNERS"],
         Query::Saved => &["OBJECT"],
-        Query::Connections | Query::Stats => &[],
+        Query::Connections | Query::Stats | Query::Explain(_) => &[],
     }
 }
 
-/// The table of `rows` under `headings`; the books stand for themselves.
+/// The table of `rows` under `headings`; the books and explanations stand for themselves.
 pub(super) fn text(headings: &[&str], rows: &[Row]) -> String {
     if let [Row::Stats(row)] = rows {
         return stats::text(row);
+    }
+    if let [Row::Explanation(row)] = rows {
+        return explain::text(row);
     }
     columns(headings, rows.iter().flat_map(cells))
 }
@@ -74,7 +77,7 @@ fn cells(row: &Row) -> Vec<Vec<String>> {
         Row::Service(row) => service(row),
         Row::LocalAddress(row) => vec![local_address(row)],
         Row::Saved(object) => vec![vec![object.to_string()]],
-        Row::Connection(_) | Row::Stats(_) => Vec::new(),
+        Row::Connection(_) | Row::Stats(_) | Row::Explanation(_) => Vec::new(),
     }
 }
 

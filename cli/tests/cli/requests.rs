@@ -1,6 +1,7 @@
 //! Every command sends exactly the request it stands for.
 
 use crate::fake::{Behaviour, Dataplane, content, listing, refused, run_with_input, tutorial_service};
+use api::explain::{Probe, ProbeKind};
 use api::ipc::{RefusalKind, Reply, Request};
 use api::object::{
     Address, Change, LocalAddress, Neighbour, Object, ObjectKey, ObjectKind, Protocol, Route, RouteScope, Scheduler,
@@ -88,6 +89,25 @@ fn the_tutorial_as_written() {
                 Request::List(Query::LocalAddresses { service: None }),
             ],
         ),
+    ]);
+}
+
+#[test]
+fn packets_to_explain() {
+    let (source, destination) = ("10.0.0.48:12345".parse().unwrap(), "10.0.0.100:80".parse().unwrap());
+    let probe = |kind| Probe { kind, source, destination, device: None, size: None };
+    let explain = |probe| vec![Request::List(Query::Explain(probe))];
+    check(vec![
+        ("sluice explain tcp 10.0.0.48:12345 10.0.0.100:80", explain(probe(ProbeKind::Tcp { flags: 2 }))),
+        (
+            "sluice explain tcp 10.0.0.48:12345 10.0.0.100:80 --flags ack,psh --in dpdk1 --size 1500",
+            explain(Probe { device: Some("dpdk1".into()), size: Some(1500), ..probe(ProbeKind::Tcp { flags: 0x18 }) }),
+        ),
+        ("sluice explain udp 10.0.0.48:12345 10.0.0.100:80", explain(probe(ProbeKind::Udp))),
+        ("sluice explain icmp 10.0.0.48 10.0.0.100", {
+            let (source, destination) = ("10.0.0.48:0".parse().unwrap(), "10.0.0.100:0".parse().unwrap());
+            explain(Probe { source, destination, ..probe(ProbeKind::Icmp) })
+        }),
     ]);
 }
 

@@ -1,4 +1,5 @@
-//! Whole Ethernet frames with right lengths and checksums, for tests of this crate and those above it.
+//! Whole Ethernet frames with right lengths and checksums, for tests of this crate and those above it, and for
+//! questions about packets.
 //!
 //! Frames go from [`SOURCE`] to [`DESTINATION`] unless [`addressed`] otherwise, and are not padded (ARP apart).
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use api::row::Query;
 use ractor::{Actor, ActorProcessingErr, ActorRef, call};
 
+use super::explain;
 use super::list;
 use super::message::ControlMessage;
 use super::state::State;
@@ -44,6 +45,16 @@ impl Actor for Control {
                     let _ = reply.send(list::connections(&myself, &workers, &rows).await.map(|()| generation));
                 });
             }
+            ControlMessage::List { query: Query::Explain(probe), rows, reply } => {
+                let (inquiry, generation) = (explain::inquire(state, &probe), state.generation());
+                tokio::spawn(async move {
+                    let outcome = match inquiry {
+                        Ok(inquiry) => list::explanation(&myself, &inquiry, &rows).await.map(|()| generation),
+                        Err(refusal) => Err(refusal),
+                    };
+                    let _ = reply.send(outcome);
+                });
+            }
             ControlMessage::List { query, rows, reply } => {
                 let listed = list::rows(state, &query);
                 let generation = state.generation();
@@ -79,6 +90,7 @@ impl Actor for Control {
                 let _ = reply.send(state.generation());
             }
             ControlMessage::Page { worker, page, reply } => state.request_page(worker, page, reply),
+            ControlMessage::Ask { worker, packet, reply } => state.ask_worker(worker, packet, reply),
             ControlMessage::Tick(reply) => {
                 state.tick();
                 let _ = reply.send(());

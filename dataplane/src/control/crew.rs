@@ -8,7 +8,7 @@ use engine::counters::Counters;
 use engine::neighbour::Note;
 use engine::snapshot::Snapshot;
 
-use crate::worker::{ControlEnd, Mail, Returned};
+use crate::worker::{Answer, ControlEnd, Mail, Returned};
 
 /// Mail kept for a worker that does not take any; beyond, what is told again anyway is lost.
 const BACKLOG: usize = 65536;
@@ -87,8 +87,8 @@ impl Member {
         }
     }
 
-    /// Takes what came back. Snapshots, ports and taps are freed here, pages are handed over.
-    fn collect(&mut self, mut page: impl FnMut(Box<engine::FlowPage>)) {
+    /// Takes what came back. Snapshots, ports and taps are freed here, answers are handed over.
+    fn collect(&mut self, mut answer: impl FnMut(Answer)) {
         while let Ok(returned) = self.rings.returned.pop() {
             match returned {
                 Returned::Snapshot { running, retired } => {
@@ -98,7 +98,7 @@ impl Member {
                 }
                 Returned::Ports(ports) => drop(ports),
                 Returned::Tap(tap) => drop(tap),
-                Returned::Page(filled) => page(filled),
+                Returned::Answer(given) => answer(given),
             }
         }
         self.push();
@@ -143,10 +143,10 @@ impl Crew {
         }
     }
 
-    /// Takes what came back from every worker; pages come with the worker's number.
-    pub fn collect(&mut self, mut page: impl FnMut(usize, Box<engine::FlowPage>)) {
+    /// Takes what came back from every worker; answers come with the worker's number.
+    pub fn collect(&mut self, mut answer: impl FnMut(usize, Answer)) {
         for (number, member) in self.members.iter_mut().enumerate() {
-            member.collect(|filled| page(number, filled));
+            member.collect(|given| answer(number, given));
         }
     }
 

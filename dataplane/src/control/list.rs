@@ -17,13 +17,14 @@ use tokio::sync::mpsc;
 
 use super::books;
 use super::desired::{AddressView, Entry, SlotId};
+use super::explain::{self, Inquiry};
 use super::message::{ControlMessage, Found};
 use super::state::State;
 
 /// Rows in a batch.
 const BATCH: usize = 256;
 
-/// The rows of any listing but that of connections.
+/// The rows of any listing but those for which workers are asked: of connections, and explanations.
 ///
 /// # Errors
 /// When it asks for a device or a service that there is not.
@@ -43,7 +44,7 @@ pub(super) fn rows(state: &State, query: &Query) -> Result<Vec<Row>, Refusal> {
         Query::LocalAddresses { service } => locals(state, service.as_ref()),
         Query::Stats => Ok(vec![Row::Stats(Box::new(books::stats(state)))]),
         Query::Saved => Ok(state.desired.claims(Owner::Operator).into_iter().map(Row::Saved).collect()),
-        Query::Connections => Ok(Vec::new()),
+        Query::Connections | Query::Explain(_) => Ok(Vec::new()),
     }
 }
 
@@ -184,6 +185,19 @@ pub(super) async fn connections(
         }
     }
     Ok(())
+}
+
+/// Sends what would become of a packet.
+///
+/// # Errors
+/// When a worker does not answer.
+pub(super) async fn explanation(
+    control: &ActorRef<ControlMessage>,
+    inquiry: &Inquiry,
+    rows: &mpsc::Sender<Vec<Row>>,
+) -> Result<(), Refusal> {
+    let explanation = explain::explain(control, inquiry).await?;
+    send(vec![Row::Explanation(Box::new(explanation))], rows).await
 }
 
 fn connection(worker: usize, lcore: u16, flow: &FlowRow) -> ConnectionRow {

@@ -7,10 +7,12 @@ use api::ipc::{Event, Refusal};
 use api::row::{AddressRow, Query, Row, ServerRow, ServiceRow};
 use api::{Change, LinkSettings, ObjectKey, Owner, ServiceKey};
 use engine::FlowPage;
+use net::HeapBuffer;
 use ractor::RpcReplyPort;
 use tokio::sync::{broadcast, mpsc};
 
 use super::capture::Stream;
+use crate::worker::Question;
 
 /// A message to the control actor. Replies carry the configuration generation in force, or the refusal.
 #[derive(Debug)]
@@ -103,6 +105,15 @@ pub enum ControlMessage {
         page: Box<FlowPage>,
         /// Takes the page back.
         reply: RpcReplyPort<Box<FlowPage>>,
+    },
+    /// A question to a worker, what would become of a packet.
+    Ask {
+        /// The worker.
+        worker: usize,
+        /// The packet.
+        packet: HeapBuffer,
+        /// Takes the answer.
+        reply: RpcReplyPort<Box<Question>>,
     },
     /// Do what is due. Sent by a timer that waits for the reply, so that ticks never pile up.
     Tick(RpcReplyPort<()>),

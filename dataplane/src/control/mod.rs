@@ -1,12 +1,14 @@
 //! Control: the one owner of the dataplane's desired state.
 
 mod actor;
+mod advice;
 mod books;
 pub mod capture;
 mod compile;
 mod crew;
 pub mod desired;
 mod ending;
+mod explain;
 mod fill;
 mod ledger;
 mod links;

@@ -10,6 +10,7 @@ use engine::lease::Lessor;
 use engine::neighbour::{Action, NeighbourKey, Note, Owner as Neighbours};
 use engine::port::PortPool;
 use engine::{FlowPage, Time};
+use net::HeapBuffer;
 use ractor::RpcReplyPort;
 use tokio::sync::{broadcast, watch};
 use tracing::{info, warn};
@@ -23,7 +24,7 @@ use super::fill::Fill;
 use super::ledger::Ledger;
 use super::links::LOOK;
 use crate::ports::Ports;
-use crate::worker::Mail;
+use crate::worker::{Answer, Mail, Question};
 
 /// How long a worker may take to run a change before the caller is told that it is stuck.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -51,6 +52,8 @@ pub struct State {
     saved: watch::Sender<Desired>,
     /// Who waits for a page, by worker, in the order the pages were sent.
     pages: Vec<VecDeque<RpcReplyPort<Box<FlowPage>>>>,
+    /// Who waits for an answer, likewise.
+    questions: Vec<VecDeque<RpcReplyPort<Box<Question>>>>,
     started: Instant,
     /// When slots were last given back.
     pub(super) reclaimed: Instant,
@@ -62,6 +65,7 @@ impl State {
     /// The state in which nothing is configured.
     pub fn new(desired: Desired, compiler: Compiler, crew: Crew, neighbours: Neighbours, ports: Ports) -> Self {
         let pages = crew.members().iter().map(|_| VecDeque::new()).collect();
+        let questions = crew.members().iter().map(|_| VecDeque::new()).collect();
         let (events, _) = broadcast::channel(EVENTS);
         let now = Instant::now();
         let fill = Fill::new(&[], Duration::ZERO);
@@ -81,6 +85,7 @@ impl State {
             fill,
             saved,
             pages,
+            questions,
             started: now,
             reclaimed: now,
             looked: None,
@@ -252,13 +257,27 @@ impl State {
         }
     }
 
-    /// Takes what came back from workers.
+    /// Asks a worker what would become of a packet; `reply` gets the answer.
+    pub fn ask_worker(&mut self, worker: usize, packet: HeapBuffer, reply: RpcReplyPort<Box<Question>>) {
+        if let Some(waiting) = self.questions.get_mut(worker) {
+            waiting.push_back(reply);
+            self.crew.post(worker, Mail::Explain(Box::new(Question { packet: Some(packet), verdict: None })));
+        }
+    }
+
+    /// Takes what came back from workers. Who asked may have given up.
     fn collect(&mut self) {
-        let pages = &mut self.pages;
-        self.crew.collect(|worker, page| {
-            if let Some(reply) = pages.get_mut(worker).and_then(VecDeque::pop_front) {
-                // The listing may have been given up.
-                let _ = reply.send(page);
+        let (pages, questions) = (&mut self.pages, &mut self.questions);
+        self.crew.collect(|worker, answer| match answer {
+            Answer::Page(page) => {
+                if let Some(reply) = pages.get_mut(worker).and_then(VecDeque::pop_front) {
+                    let _ = reply.send(page);
+                }
+            }
+            Answer::Explained(question) => {
+                if let Some(reply) = questions.get_mut(worker).and_then(VecDeque::pop_front) {
+                    let _ = reply.send(question);
+                }
             }
         });
     }

@@ -17,7 +17,7 @@ use super::clock::Clock;
 use super::frame::{Frame, FramePool};
 use super::handover::Handover;
 use super::idle::Idle;
-use super::mail::{Mail, Returned, WorkerEnd};
+use super::mail::{Answer, Mail, Returned, WorkerEnd};
 use super::output::PortOutput;
 use crate::kni::{FrameReceiver, WorkerEnd as KernelEnd};
 
@@ -202,7 +202,12 @@ impl Turn<'_, '_> {
             }
             Mail::List(mut page) => {
                 self.worker.list(&mut page, now);
-                Some(Returned::Page(page))
+                Some(Returned::Answer(Answer::Page(page)))
+            }
+            Mail::Explain(mut question) => {
+                let packet = question.packet.take();
+                question.verdict = packet.map(|packet| self.worker.explain(&self.snapshot, now, packet));
+                Some(Returned::Answer(Answer::Explained(question)))
             }
             // What the time is to people is looked up once a capture, not for packets.
             Mail::Tap(tap) => self.out.taps.add(tap, SystemTime::now()).map(Returned::Tap),

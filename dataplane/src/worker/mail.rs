@@ -8,7 +8,8 @@ use engine::lease::Lease;
 use engine::neighbour::{NeighbourKey, Note, Update};
 use engine::port::PortPool;
 use engine::snapshot::Snapshot;
-use net::MacAddr;
+use engine::verdict::Verdict;
+use net::{HeapBuffer, MacAddr};
 
 use super::tap::Tap;
 
@@ -45,6 +46,26 @@ pub enum Mail {
     Tap(Box<Tap>),
     /// Give back the tap of this capture.
     EndTap(u64),
+    /// Answer this question; it comes back.
+    Explain(Box<Question>),
+}
+
+/// What would become of a packet. The asker brings the memory for the answer, as workers allocate nothing.
+#[derive(Debug)]
+pub struct Question {
+    /// The packet, until it is answered.
+    pub packet: Option<HeapBuffer>,
+    /// The answer.
+    pub verdict: Option<Verdict<HeapBuffer>>,
+}
+
+/// What a worker was asked for.
+#[derive(Debug)]
+pub enum Answer {
+    /// A page of connections.
+    Page(Box<FlowPage>),
+    /// A question with its answer.
+    Explained(Box<Question>),
 }
 
 impl Mail {
@@ -66,10 +87,10 @@ pub enum Returned {
     },
     /// Ports of a slot that is no longer in use.
     Ports(Box<PortPool>),
-    /// A page of connections.
-    Page(Box<FlowPage>),
     /// The tap of a capture that has ended.
     Tap(Box<Tap>),
+    /// What control asked for.
+    Answer(Answer),
 }
 
 /// Control's ends of the rings.

@@ -13,5 +13,5 @@ pub use frame::{Frame, FramePool};
 pub use handover::{Handover, handovers};
 pub use idle::Idle;
 pub use lcore::{Lcore, Queues, Stop};
-pub use mail::{ControlEnd, Mail, Returned, WorkerEnd, rings};
+pub use mail::{Answer, ControlEnd, Mail, Question, Returned, WorkerEnd, rings};
 pub use tap::{MAX_TAPS, Seen, Tap, TapReader, tap};

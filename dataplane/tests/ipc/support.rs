@@ -107,6 +107,7 @@ impl Actor for Control {
             ControlMessage::EndCapture { .. }
             | ControlMessage::Find { .. }
             | ControlMessage::Page { .. }
+            | ControlMessage::Ask { .. }
             | ControlMessage::Tick(_) => {}
         }
         Ok(())
