@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use engine::snapshot::Route;
 use engine::{DropReason, Event, InterfaceId};
-use net::build;
 use net::tcp::Flags;
+use net::{MacAddr, build};
 use proptest::prelude::*;
 use support::connection::*;
 use support::decode::{decode, decode_icmp};
@@ -213,4 +213,23 @@ proptest! {
         }
         world.assert_balanced();
     }
+}
+
+#[test]
+fn a_neighbour_that_a_refused_packet_did_not_get_to_is_asked_for_from_our_address() {
+    let mut world = World::new();
+    world.receive(
+        WAN,
+        &build::addressed(build::arp_request(CLIENT_MAC, *CLIENT.ip(), VIP), CLIENT_MAC, MacAddr::broadcast()),
+    );
+    server_way(&mut world, 600);
+    world.receive(WAN, &from_client(build::udp(CLIENT, DNS, &[7; 1400])));
+    assert_eq!(world.drops(DropReason::ExceedsMtu), 1);
+    let sent = world.wait(Duration::from_secs(1));
+    let requests: Vec<_> = sent.iter().filter(|(_, frame)| frame[12..14] == [8, 6]).collect();
+    assert!(!requests.is_empty(), "what is in the table has to be found out or forgotten");
+    for (interface, request) in requests {
+        assert_eq!((*interface, &request[28..32]), (LAN, &LIP.octets()[..]));
+    }
+    world.assert_balanced();
 }

@@ -131,11 +131,12 @@ impl<B> Neighbours<B> {
         self.held.count()
     }
 
-    /// The name of a neighbour, made up when it is new; `None` when the table is full.
-    pub fn resolve(&mut self, key: NeighbourKey) -> Option<NextHop> {
+    /// The name of a neighbour, made up when it is new; `None` when the table is full. A new one is asked for from
+    /// `source`, if no packet that needs it asks before.
+    pub fn resolve(&mut self, key: NeighbourKey, source: Ipv4Addr) -> Option<NextHop> {
         match self.find(key) {
             Some(hop) => Some(hop),
-            None => self.add(key),
+            None => self.add(key, source),
         }
     }
 
@@ -228,7 +229,7 @@ impl<B> Neighbours<B> {
     /// Takes what the owner says. The packets that waited come out in order, with the neighbour's MAC address, or
     /// without one when it is not reachable.
     pub fn update(&mut self, update: Update, mut release: impl FnMut(B, Option<(InterfaceId, MacAddr)>)) {
-        let Some(hop) = self.resolve(update.key) else { return };
+        let Some(hop) = self.resolve(update.key, Ipv4Addr::UNSPECIFIED) else { return };
         let slot = &mut self.slots[hop.index()];
         slot.noted = None;
         let way = match update.status {
@@ -261,11 +262,11 @@ impl<B> Neighbours<B> {
         }
     }
 
-    fn add(&mut self, key: NeighbourKey) -> Option<NextHop> {
+    fn add(&mut self, key: NeighbourKey, source: Ipv4Addr) -> Option<NextHop> {
         let (number, hash) = (self.free_slot, self.hasher.hash_one(key));
         let slot = self.slots.get_mut(number as usize)?;
         self.free_slot = slot.next_free;
-        *slot = Slot { key, state: SlotState::Waiting, noted: None, waiting: Queue::EMPTY, ..*slot };
+        *slot = Slot { key, source, state: SlotState::Waiting, noted: None, waiting: Queue::EMPTY, ..*slot };
         let (slots, hasher) = (&self.slots, &self.hasher);
         self.by_key.insert_unique(hash, number, |&other| hasher.hash_one(slots[other as usize].key));
         Some(NextHop::new(number as usize, slots[number as usize].generation))
@@ -321,8 +322,8 @@ mod tests {
     #[test]
     fn packets_wait_in_order_and_within_bounds() {
         let mut table = table();
-        let (one, two) = (table.resolve(key(1)).unwrap(), table.resolve(key(2)).unwrap());
-        assert_eq!(table.resolve(key(3)), None);
+        let (one, two) = (table.resolve(key(1), US).unwrap(), table.resolve(key(2), US).unwrap());
+        assert_eq!(table.resolve(key(3), US), None);
         assert_eq!(look(&mut table, one, 0).0, Resolution::Waiting);
         for packet in 0..3 {
             table.hold(one, packet).unwrap();
@@ -341,7 +342,7 @@ mod tests {
     #[test]
     fn a_need_is_noted_once_a_second() {
         let mut table = table();
-        let hop = table.resolve(key(1)).unwrap();
+        let hop = table.resolve(key(1), US).unwrap();
         let need = Some(Note::Need { key: key(1), source: US });
         assert_eq!(look(&mut table, hop, 0).1, need);
         assert_eq!(look(&mut table, hop, 7).1, None);
@@ -357,7 +358,7 @@ mod tests {
     #[test]
     fn a_need_that_was_lost_is_repeated() {
         let mut table = table();
-        let hop = table.resolve(key(1)).unwrap();
+        let hop = table.resolve(key(1), US).unwrap();
         look(&mut table, hop, 0);
         let mut needs = Vec::new();
         table.remind(Tick(39), 100, |note| needs.push(note));
@@ -372,9 +373,9 @@ mod tests {
     #[test]
     fn a_name_of_a_reused_slot_leads_nowhere() {
         let mut table = table();
-        let old = table.resolve(key(1)).unwrap();
+        let old = table.resolve(key(1), US).unwrap();
         tell(&mut table, unknown(1));
-        let new = table.resolve(key(2)).unwrap();
+        let new = table.resolve(key(2), US).unwrap();
         assert_eq!(old.index(), new.index());
         tell(&mut table, known(2, false));
         assert_eq!(look(&mut table, old, 0).0, Resolution::Gone);
@@ -387,7 +388,7 @@ mod tests {
         let mut table = table();
         for round in 0..10_000u32 {
             let host = (round % 251) as u8;
-            let hop = table.resolve(key(host)).unwrap();
+            let hop = table.resolve(key(host), US).unwrap();
             table.hold(hop, round).unwrap();
             assert_eq!(tell(&mut table, unknown(host)), [(round, false)]);
         }

@@ -47,7 +47,10 @@ impl<B: Buffer> Worker<'_, B> {
         let way = self.find_way(context.snapshot, destination(flow, direction))?;
         let hop = match way.hop {
             Hop::Named(hop) => hop,
-            Hop::New(key) => self.neighbours.resolve(key).ok_or(DropReason::NeighbourTableFull)?,
+            Hop::New(key) => {
+                let source = source_towards(flow.endpoints(), direction);
+                self.neighbours.resolve(key, source).ok_or(DropReason::NeighbourTableFull)?
+            }
         };
         let flow = self.flows.flow_mut(number);
         let routes = context.snapshot.routes.generation;
