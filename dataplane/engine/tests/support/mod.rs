@@ -4,6 +4,7 @@
 pub mod connection;
 pub mod decode;
 pub mod fragments;
+pub mod random;
 pub mod team;
 
 use std::net::{Ipv4Addr, SocketAddrV4};
