@@ -66,8 +66,12 @@ run-tests: packages
 	cargo build --locked --workspace --all-targets
 	cargo test --locked --workspace
 
+# Seconds of simulation, and runs of each of the fuzz bodies.
+SOAK ?= 600
+FUZZ ?= 1000000
+
 .PHONY: soak
-soak: packages ## The tests of the lab at full size: 1 GiB each way, 20 restarts under a routing daemon
+soak: packages soak-simulation soak-fuzz ## Tests at full size: SOAK=seconds, FUZZ=runs, then the lab with 1 GiB each way and 20 restarts
 	cargo build --locked --workspace --all-targets
 	SLUICE_TRANSFER_MIB=1024 SLUICE_RESTARTS=20 cargo test --locked --workspace --test '0*' --test '1*' -- --nocapture
 
@@ -75,6 +79,18 @@ soak: packages ## The tests of the lab at full size: 1 GiB each way, 20 restarts
 bench: packages ## Measure, and write target/bench/report.json (QUICK=1 is over in three minutes)
 	cargo build --locked --release -p sluice-bench
 	$(TARGET)/release/bench
+
+.PHONY: soak-simulation
+soak-simulation: ## Simulate for SOAK seconds, with seeds of its own
+	SLUICE_SOAK_SECONDS=$(SOAK) cargo test --locked --release -p sluice-engine --test simulation -- --nocapture
+
+.PHONY: soak-fuzz
+soak-fuzz: ## Run each of the fuzz bodies FUZZ times, and count
+	@log=$$(mktemp); trap 'rm -f "$$log"' EXIT; start=$$SECONDS; \
+	PROPTEST_CASES=$(FUZZ) cargo test --locked --release -p sluice-net -p sluice-engine -p sluice-api --test fuzz \
+	    -- --nocapture | tee "$$log"; \
+	bodies=$$(grep -c '^test .* ok$$' "$$log"); \
+	echo "$$bodies fuzz bodies, $$((bodies * $(FUZZ))) runs in $$((SECONDS - start)) s"
 
 .PHONY: packages
 packages:
