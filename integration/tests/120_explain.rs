@@ -67,7 +67,8 @@ fn the_owner_explains_connections_and_drops_have_their_reason() {
         }
         other => panic!("`{words}`: {other:?}"),
     };
-    assert_eq!(dropped(&format!("tcp 10.0.0.48:7 {SERVICE} --flags ack"), false), "no_connection");
+    let unknown = explain(&scene, &format!("tcp 10.0.0.48:7 {SERVICE} --flags ack"));
+    assert_eq!(unknown.fate, ExplainedFate::ToKernel { control: false, reason: "no_connection".into() });
     assert_eq!(dropped(&format!("tcp 10.0.0.48:7 {SERVICE} --size 1501"), true), "exceeds_mtu");
     assert_eq!(explain(&scene, "icmp 10.0.0.48 10.0.0.100").fate, ExplainedFate::Answered);
     for server in ["192.168.100.2:80", "192.168.100.3:80"] {
