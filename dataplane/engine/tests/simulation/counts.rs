@@ -38,6 +38,7 @@ impl Counts {
     /// Everything that can happen has happened.
     pub fn assert_complete(&self) {
         assert_eq!(self.0.get("duplicate_connection"), Some(&0));
+        assert!(self.0.get("explained").is_some_and(|&packets| packets >= 100_000), "too few packets were asked about");
         let missing: Vec<_> = self.0.iter().filter(|(what, n)| **n == 0 && !NEVER.contains(what)).collect();
         assert!(missing.is_empty(), "never seen: {missing:?}");
     }

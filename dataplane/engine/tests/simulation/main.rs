@@ -12,6 +12,7 @@ mod books;
 mod changes;
 mod control;
 mod counts;
+mod foresight;
 mod hosts;
 mod member;
 mod peers;
@@ -29,8 +30,8 @@ use engine::flow::Region;
 use simulation::Simulation;
 use support::random::Random;
 
-/// Seeds of a usual run.
-const SEEDS: u64 = 240;
+/// Seeds of a usual run: enough for a hundred thousand packets to be asked about before they come.
+const SEEDS: u64 = 600;
 
 const STEPS: u64 = 1500;
 

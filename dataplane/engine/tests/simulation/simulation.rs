@@ -15,6 +15,7 @@ use net::{Buffer, HeapBuffer};
 
 use crate::control::Control;
 use crate::counts::Counts;
+use crate::foresight::Foresight;
 use crate::hosts::Hosts;
 use crate::member::{Mail, Member, Sizes, Wire, assert_ports_free};
 use crate::peers::{CLIENTS, SERVERS};
@@ -233,7 +234,8 @@ impl<'m> Simulation<'m> {
     fn burst(&mut self, queue: &mut std::collections::VecDeque<HeapBuffer>) -> ArrayVec<HeapBuffer, BURST> {
         let mut burst = ArrayVec::new();
         let mut opened = BTreeSet::new();
-        for _ in 0..1 + self.random.below(BURST) {
+        let most = if self.random.percent(60) { 1 } else { 1 + self.random.below(BURST) };
+        for _ in 0..most {
             let Some(front) = queue.front() else { break };
             if let Look::Whole(id) = look(front.bytes())
                 && self.sent[id].opens()
@@ -261,9 +263,17 @@ impl<'m> Simulation<'m> {
             self.wire.room.insert(engine::WorkerId(other as u16), room);
         }
         let member = &mut self.members[worker];
+        let foresight = match &burst[..] {
+            [packet] if !handed_over => Some(Foresight::ask(member, self.now, packet)),
+            _ => None,
+        };
         match handed_over {
             true => member.worker.receive_redirected(&member.snapshot, self.now, &mut burst, &mut self.wire),
             false => member.worker.receive(&member.snapshot, self.now, &mut burst, &mut self.wire),
+        }
+        if let Some(foresight) = foresight {
+            foresight.check(member, &self.wire);
+            self.verifier.counts.add("explained", 1);
         }
         assert!(!handed_over || self.wire.redirected.is_empty(), "a packet is handed over once");
         let mut left: Vec<Vec<u8>> = Vec::new();
