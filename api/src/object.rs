@@ -351,7 +351,7 @@ impl fmt::Display for ObjectKey {
         match self {
             ObjectKey::Address { address, device } => write!(f, "address {address} on {device}"),
             ObjectKey::Route { prefix, device, metric: 0 } => write!(f, "route {prefix} on {device}"),
-            ObjectKey::Route { prefix, device, metric } => write!(f, "route {prefix} on {device} with metric {metric}"),
+            ObjectKey::Route { prefix, device, metric } => write!(f, "route {prefix} on {device} metric {metric}"),
             ObjectKey::Neighbour { address, device } => write!(f, "neighbour {address} on {device}"),
             ObjectKey::Service(key) => write!(f, "service {key}"),
             ObjectKey::Server(key) => write!(f, "server {key}"),

@@ -362,6 +362,7 @@ fn replies() -> Vec<(String, Reply)> {
         RefusalKind::Full,
         RefusalKind::Timeout,
         RefusalKind::NoDevice,
+        RefusalKind::NoService,
     ];
     replies.extend(kinds.map(|kind| {
         let index = (kind == RefusalKind::Exists).then_some(3);
@@ -642,5 +643,6 @@ fn refusal_name(kind: RefusalKind) -> &'static str {
         RefusalKind::Full => "full",
         RefusalKind::Timeout => "timeout",
         RefusalKind::NoDevice => "no device",
+        RefusalKind::NoService => "no service",
     }
 }

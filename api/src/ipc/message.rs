@@ -187,4 +187,6 @@ pub enum RefusalKind {
     Timeout,
     /// There is no such device.
     NoDevice,
+    /// There is no such service, whether it is itself meant or something of it.
+    NoService,
 }

@@ -95,10 +95,7 @@ impl Command {
             (RefusalKind::Exists, C::AddLaddr) => Some("Local address already exists"),
             (RefusalKind::NotFound, C::EditServer | C::DeleteServer) => Some("No such destination"),
             (RefusalKind::NotFound, C::DeleteLaddr) => Some("No such Local address"),
-            (
-                RefusalKind::NotFound,
-                C::EditService | C::DeleteService | C::AddServer | C::AddLaddr | C::List | C::Zero | C::GetLaddr,
-            ) => Some("No such service"),
+            (RefusalKind::NoService, _) => Some("No such service"),
             _ => None,
         }
     }

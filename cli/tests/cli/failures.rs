@@ -178,22 +178,31 @@ fn refusals_have_the_words_of_dpvs_and_those_of_the_dataplane() {
     }
     let missing = Dataplane::start(Behaviour::Replies(|_| refused(RefusalKind::NotFound, "nothing there")));
     for (line, words) in [
-        ("ipvsadm -D -t 10.0.0.100:80", "ipvsadm: No such service: nothing there\n"),
-        ("ipvsadm -E -t 10.0.0.100:80", "ipvsadm: No such service: nothing there\n"),
-        ("ipvsadm -a -t 10.0.0.100:80 -r 10.1.0.1 -b", "ipvsadm: No such service: nothing there\n"),
         ("ipvsadm -d -t 10.0.0.100:80 -r 10.1.0.1", "ipvsadm: No such destination: nothing there\n"),
         ("ipvsadm -e -t 10.0.0.100:80 -r 10.1.0.1 -b", "ipvsadm: No such destination: nothing there\n"),
         ("ipvsadm -Q -t 10.0.0.100:80 -z 10.2.0.1 -F dpdk0", "ipvsadm: No such Local address: nothing there\n"),
-        ("ipvsadm -ln -t 10.0.0.100:80", "ipvsadm: No such service: nothing there\n"),
-        ("ipvsadm -G -t 10.0.0.100:80", "ipvsadm: No such service: nothing there\n"),
-        ("ipvsadm -Z -t 10.0.0.100:80", "ipvsadm: No such service: nothing there\n"),
-        ("ipvsadm -P -t 10.0.0.100:80 -z 10.2.0.1 -F dpdk0", "ipvsadm: No such service: nothing there\n"),
         ("dpip addr show dev dpdk9", "dpip: nothing there\n"),
         ("sluice --json link show --dev dpdk9", "sluice: nothing there\n"),
         ("sluice conn show", "sluice: nothing there\n"),
     ] {
         missing.run(line).fails(line, 1, words);
     }
+    let serviceless = Dataplane::start(Behaviour::Replies(|_| refused(RefusalKind::NoService, "nothing there")));
+    for line in [
+        "ipvsadm -D -t 10.0.0.100:80",
+        "ipvsadm -E -t 10.0.0.100:80",
+        "ipvsadm -a -t 10.0.0.100:80 -r 10.1.0.1 -b",
+        "ipvsadm -d -t 10.0.0.100:80 -r 10.1.0.1",
+        "ipvsadm -e -t 10.0.0.100:80 -r 10.1.0.1 -b",
+        "ipvsadm -P -t 10.0.0.100:80 -z 10.2.0.1 -F dpdk0",
+        "ipvsadm -Q -t 10.0.0.100:80 -z 10.2.0.1 -F dpdk0",
+        "ipvsadm -ln -t 10.0.0.100:80",
+        "ipvsadm -G -t 10.0.0.100:80",
+        "ipvsadm -Z -t 10.0.0.100:80",
+    ] {
+        serviceless.run(line).fails(line, 1, "ipvsadm: No such service: nothing there\n");
+    }
+    serviceless.run("sluice conn show").fails("sluice conn show", 1, "sluice: nothing there\n");
     let device = Dataplane::start(Behaviour::Replies(|_| refused(RefusalKind::NoDevice, "no dpdk9")));
     let line = "ipvsadm -P -t 10.0.0.100:80 -z 10.2.0.1 -F dpdk9";
     device.run(line).fails(line, 1, "ipvsadm: no dpdk9\n");

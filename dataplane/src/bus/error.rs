@@ -28,6 +28,8 @@ pub(super) enum BusError {
     Timeout(String),
     /// See [`RefusalKind::NoDevice`].
     NoDevice(String),
+    /// See [`RefusalKind::NoService`].
+    NoService(String),
 }
 
 pub(super) type Result<T> = std::result::Result<T, BusError>;
@@ -44,6 +46,7 @@ impl From<Refusal> for BusError {
             RefusalKind::Full => BusError::Full(message),
             RefusalKind::Timeout => BusError::Timeout(message),
             RefusalKind::NoDevice => BusError::NoDevice(message),
+            RefusalKind::NoService => BusError::NoService(message),
         }
     }
 }

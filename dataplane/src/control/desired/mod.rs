@@ -164,6 +164,7 @@ impl Desired {
                 }
             }
             Change::Delete { key, given } => {
+                self.check_service_of(key)?;
                 self.check_given(key, given)?;
                 self.delete(owner, key, effective).map_err(|refusal| self.point_at_similar(key, refusal))?;
             }
@@ -186,6 +187,7 @@ impl Desired {
 
     fn edit(&mut self, owner: Owner, object: &Object) -> Result<bool, Refusal> {
         let name = object.key();
+        self.check_service_of(&name)?;
         match object {
             Object::Address(address) => self.edit_address(owner, address, &name),
             Object::Route(route) => self.edit_route(owner, route, &name),

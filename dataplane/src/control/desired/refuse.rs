@@ -23,7 +23,11 @@ pub(super) fn exists(name: &ObjectKey) -> Refusal {
 }
 
 pub(super) fn missing(name: &ObjectKey) -> Refusal {
-    refuse(RefusalKind::NotFound, format!("{name} does not exist"))
+    let kind = match name {
+        ObjectKey::Service(_) => RefusalKind::NoService,
+        _ => RefusalKind::NotFound,
+    };
+    refuse(kind, format!("{name} does not exist"))
 }
 
 /// `what`, said of the object `name`, is claimed by `owners`, and the caller is not among them.

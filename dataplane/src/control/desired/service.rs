@@ -102,6 +102,16 @@ impl Desired {
         self.services.get(key).ok_or_else(|| missing(&ObjectKey::Service(*key)))
     }
 
+    /// Refuses what is named of a service that is not there.
+    pub(super) fn check_service_of(&self, name: &ObjectKey) -> Result<(), Refusal> {
+        match name {
+            ObjectKey::Server(ServerKey { service, .. }) | ObjectKey::LocalAddress { service, .. } => {
+                self.find_service(service).map(drop)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Packets to a local address come from servers, those to a VIP from clients, and neither is a server's address.
     fn check_vip(&self, service: &Service) -> Result<(), Refusal> {
         let vip = service.key.vip;

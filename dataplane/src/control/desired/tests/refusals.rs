@@ -75,12 +75,20 @@ fn duplicates_and_other_owners() {
 
 #[test]
 fn what_is_not_there() {
-    use RefusalKind::{NoDevice, NotFound};
+    use RefusalKind::{NoDevice, NoService, NotFound};
     check(Change::Add(address("10.5.0.1", "dpdk7")), NoDevice, "device dpdk7 does not exist; devices: dpdk0, dpdk1");
     let none = "service tcp 10.0.0.5:80 does not exist";
-    check(Change::Add(server("10.0.0.5", "192.168.100.2", 1)), NotFound, none);
-    check(Change::Add(local("10.0.0.5", "192.168.100.2", "dpdk0")), NotFound, none);
-    check(delete(&service("10.0.0.5", Scheduler::Rr)), NotFound, none);
+    for object in [
+        service("10.0.0.5", Scheduler::Rr),
+        server("10.0.0.5", "192.168.100.2", 1),
+        local("10.0.0.5", "192.168.100.2", "dpdk0"),
+    ] {
+        if !matches!(object, Object::Service(_)) {
+            check(Change::Add(object.clone()), NoService, none);
+        }
+        check(delete(&object), NoService, none);
+        check(Change::Edit(object), NoService, none);
+    }
     check(
         Change::Edit(server(VIP, "192.168.100.9", 1)),
         NotFound,
@@ -147,7 +155,7 @@ fn what_is_not_there_but_nearby() {
     let Object::Route(route) = route("172.16.0.9/32", None, "dpdk0") else { unreachable!() };
     nearby(
         ObjectKey::Route { prefix: route.prefix, device: route.device, metric: 5 },
-        "route 172.16.0.9/32 on dpdk0 with metric 5 does not exist; \
+        "route 172.16.0.9/32 on dpdk0 metric 5 does not exist; \
          there is route 172.16.0.9/32 on dpdk0 scope link metric 0",
     );
 }
