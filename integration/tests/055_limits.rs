@@ -126,8 +126,18 @@ fn four_workers_keep_a_limit_of_three() {
 fn what_is_saved_and_restored_is_the_same() {
     let scene = limited(Settings::default());
     let cli = scene.dataplane.cli();
-    cli.run("ipvsadm -A -u 10.0.0.100:53 -s wrr --expire-quiescent").unwrap();
-    cli.run("ipvsadm -P -z 192.168.100.201 -u 10.0.0.100:53 -F dpdk0").unwrap();
+    for command in [
+        "ipvsadm -A -u 10.0.0.100:53 -s wrr --expire-quiescent",
+        "ipvsadm -P -z 192.168.100.201 -u 10.0.0.100:53 -F dpdk0",
+        "ipvsadm -A -t 10.0.0.100:443 -s wlc --conn-timeout 600 --expire-quiescent",
+        "ipvsadm -a -t 10.0.0.100:443 -r 192.168.100.2:8443 -b -w 65535 -x 100 -y 80",
+        "ipvsadm -a -t 10.0.0.100:443 -r 192.168.100.3:8443 -b -w 5",
+        "sluice server drain tcp 10.0.0.100:443 192.168.100.3:8443 --deadline 600",
+        "ipvsadm -P -z 192.168.100.200 -t 10.0.0.100:443 -F dpdk0",
+        "ipvsadm -P -z 192.168.100.201 -t 10.0.0.100:443 -F dpdk0",
+    ] {
+        cli.run(command).unwrap();
+    }
     let before = cli.objects().unwrap();
     let script = "./ipvsadm -S -n > saved && ./ipvsadm -C && ./ipvsadm -ln && ./ipvsadm -R < saved";
     let listed = cli.script(script).unwrap();
@@ -136,7 +146,7 @@ fn what_is_saved_and_restored_is_the_same() {
     // Nothing of a text with a mistake is restored.
     let script = "./ipvsadm -C; (cat saved; echo -a -t 10.0.0.100:81 -r 192.168.100.2 -b) | ./ipvsadm -R 2>&1 || true";
     let said = cli.script(script).unwrap();
-    assert!(said.contains("line 7: ") && said.contains("nothing was restored"), "{said}");
+    assert!(said.contains("line 12: ") && said.contains("nothing was restored"), "{said}");
     assert_eq!(cli.rows::<ServiceRow>("service show").unwrap(), []);
 }
 
