@@ -1,4 +1,4 @@
-//! The messages. Their encoding is pinned by golden bytes in `tests/golden.rs`: a change there is a new [`VERSION`].
+//! The messages. Their encoding is pinned by golden bytes in `tests/golden.txt`: a change there is a new [`VERSION`].
 
 use std::fmt;
 

@@ -4,10 +4,13 @@
 //! The names of variants come from matches without a wildcard: a new variant does not compile until it has a name, and
 //! then belongs into the samples.
 
+mod names;
+
 use std::collections::BTreeSet;
 use std::fmt::{Debug, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use names::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sluice_api::capture::{Capture, Carried, Ends, Packet, Packets, Side};
@@ -21,11 +24,11 @@ use sluice_api::row::{
 };
 use sluice_api::stats::{Books, Counter, PoolStats, Stats, WorkerStats};
 use sluice_api::{
-    Address, Attribute, Change, LinkSettings, LocalAddress, MacAddr, Neighbour, Object, ObjectKey, ObjectKind, Owner,
-    Owners, Protocol, Route, RouteScope, Scheduler, Server, ServerKey, Service, ServiceKey,
+    Address, Attribute, Change, LinkSettings, LocalAddress, MacAddr, Neighbour, Object, ObjectKind, Owner, Owners,
+    Protocol, Route, RouteScope, Scheduler, Server, ServerKey, Service, ServiceKey,
 };
 
-const GOLDEN: &str = include_str!("golden.txt");
+const GOLDEN: &str = include_str!("../golden.txt");
 
 /// Compares messages with the golden bytes, in both directions.
 #[derive(Default)]
@@ -505,144 +508,5 @@ fn stats() -> Stats {
         refused_by_kernel: 9,
         generation: 8,
         filled: true,
-    }
-}
-
-fn role_name(role: Role) -> String {
-    match role {
-        Role::Observe => "observe".to_owned(),
-        Role::Operate(owner) => format!("operate as {owner}"),
-    }
-}
-
-fn request_name(request: &Request) -> &'static str {
-    match request {
-        Request::Apply(_) => "apply",
-        Request::List(_) => "list",
-        Request::Zero(_) => "zero",
-        Request::SetLink { .. } => "set link",
-        Request::Subscribe => "subscribe",
-        Request::Filled(_) => "filled",
-        Request::Capture(_) => "capture",
-    }
-}
-
-fn query_name(query: &Query) -> &'static str {
-    match query {
-        Query::Addresses { .. } => "addresses",
-        Query::Routes { .. } => "routes",
-        Query::Neighbours { .. } => "neighbours",
-        Query::Links { .. } => "links",
-        Query::Services { .. } => "services",
-        Query::LocalAddresses { .. } => "local addresses",
-        Query::Connections => "connections",
-        Query::Stats => "stats",
-        Query::Saved => "saved",
-        Query::Explain(probe) => match probe.kind {
-            ProbeKind::Tcp { .. } => "explain tcp",
-            ProbeKind::Udp => "explain udp",
-            ProbeKind::Icmp => "explain icmp",
-        },
-    }
-}
-
-fn change_name(change: &Change) -> &'static str {
-    match change {
-        Change::Add(_) => "add",
-        Change::Edit(_) => "edit",
-        Change::Delete { .. } => "delete",
-        Change::Flush { .. } => "flush",
-    }
-}
-
-fn object_name(object: &Object) -> &'static str {
-    match object {
-        Object::Address(_) => "address",
-        Object::Route(_) => "route",
-        Object::Neighbour(_) => "neighbour",
-        Object::Service(_) => "service",
-        Object::Server(_) => "server",
-        Object::LocalAddress(_) => "local address",
-    }
-}
-
-fn key_name(key: &ObjectKey) -> &'static str {
-    match key {
-        ObjectKey::Address { .. } => "address",
-        ObjectKey::Route { .. } => "route",
-        ObjectKey::Neighbour { .. } => "neighbour",
-        ObjectKey::Service(_) => "service",
-        ObjectKey::Server(_) => "server",
-        ObjectKey::LocalAddress { .. } => "local address",
-    }
-}
-
-fn kind_name(kind: ObjectKind) -> &'static str {
-    match kind {
-        ObjectKind::Address => "addresses",
-        ObjectKind::Route => "routes",
-        ObjectKind::Neighbour => "neighbours",
-        ObjectKind::Service => "services",
-        ObjectKind::Server => "servers",
-        ObjectKind::LocalAddress => "local addresses",
-    }
-}
-
-fn carried_name(carried: Carried) -> &'static str {
-    match carried {
-        Carried::Arp => "arp",
-        Carried::Icmp => "icmp",
-        Carried::Tcp => "tcp",
-        Carried::Udp => "udp",
-    }
-}
-
-fn reply_name(reply: &Reply) -> &'static str {
-    match reply {
-        Reply::Rows(_) => "rows",
-        Reply::Event(_) => "event",
-        Reply::Capturing(_) => "capturing",
-        Reply::Packets(_) => "packets",
-        Reply::Done { .. } => "done",
-        Reply::Refused(_) => "refused",
-    }
-}
-
-fn row_name(row: &Row) -> &'static str {
-    match row {
-        Row::Address(_) => "address",
-        Row::Route(_) => "route",
-        Row::Neighbour(_) => "neighbour",
-        Row::Link(_) => "link",
-        Row::Service(_) => "service",
-        Row::LocalAddress(_) => "local address",
-        Row::Connection(_) => "connection",
-        Row::Stats(_) => "stats",
-        Row::Explanation(_) => "explanation",
-        Row::Saved(_) => "saved",
-    }
-}
-
-fn event_name(event: &Event) -> &'static str {
-    match event {
-        Event::Changed { .. } => "changed",
-        Event::Link { .. } => "link",
-        Event::Filled => "filled",
-        Event::Missed(_) => "missed",
-    }
-}
-
-fn refusal_name(kind: RefusalKind) -> &'static str {
-    match kind {
-        RefusalKind::Exists => "exists",
-        RefusalKind::NotFound => "not found",
-        RefusalKind::Invalid => "invalid",
-        RefusalKind::Denied => "denied",
-        RefusalKind::Owned => "owned",
-        RefusalKind::InUse => "in use",
-        RefusalKind::Full => "full",
-        RefusalKind::Timeout => "timeout",
-        RefusalKind::NoDevice => "no device",
-        RefusalKind::NoService => "no service",
     }
 }
