@@ -67,10 +67,11 @@ fn run(arguments: &Arguments) -> Result<()> {
         let twins = Twins::open(&config.dataplane)?;
         let eal = start::start_eal(&config.dataplane, &arguments.instance, &arguments.eal)?;
         let steering = start::steering(&config.dataplane)?;
-        let ports = Ports::start(&eal, &config.dataplane, &steering, twins)?;
+        let ports = Ports::start(&eal, &config.dataplane, &steering, twins.clone())?;
         let (mut state, workers) = start::start_workers(&eal, &config.dataplane, ports, &steering)?;
         let file = StateFile::beside(listener.path(), &arguments.instance);
-        let outcome = match start::configure(&mut state, &config, &path, &file).await {
+        let started = start::configure(&mut state, &config, &path, &file).await.and_then(|()| twins.keep());
+        let outcome = match started {
             Ok(()) => control(state, listener, access, file, &config.bus, &arguments.instance, stop).await,
             Err(error) => {
                 drop(state);

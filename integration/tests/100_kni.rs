@@ -1,11 +1,12 @@
 //! The kernel's twins of the ports: traffic for the kernel beside that of a service, and captures.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::thread;
 use std::time::Duration;
 
-use integration::{Capture, Dataplane, FullNat, Lab, Namespace, Settings, http, settle, wait};
+use integration::{Capture, Dataplane, FullNat, Lab, Namespace, Process, Settings, http, settle, wait};
 use nix::sys::signal::Signal;
 
 const KERNELS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 201);
@@ -22,7 +23,7 @@ fn give_address(lab: &Lab) {
 }
 
 fn scene(workers: usize) -> FullNat {
-    let scene = FullNat::start(Settings { short_timeouts: true, workers }).unwrap();
+    let scene = FullNat::start(Settings { short_timeouts: true, workers, ..Settings::default() }).unwrap();
     give_address(&scene.lab);
     scene.dataplane.cli().run(&format!("dpip route add {KERNELS}/32 scope kni_host dev dpdk1")).unwrap();
     scene
@@ -141,6 +142,23 @@ fn twins_outlive_the_dataplane() {
         ping(&lab.client, KERNELS);
     }
     settle(dataplane.cli(), Duration::from_secs(20)).unwrap();
+}
+
+#[test]
+fn a_start_that_fails_leaves_the_twins_as_they_were() {
+    let lab = Lab::new(0).unwrap();
+    let mut command = Dataplane::command(&lab, Settings::default()).unwrap();
+    let file = lab.directory().join("sluice.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("iface=veth-wan", "iface=veth-none")).unwrap();
+    lab.sluice.ip("tuntap add dev dpdk1.kni mode tap").unwrap();
+    let before = attribute(&lab.sluice, "ifindex");
+    let mut dataplane = Process::start("failing", &mut command, lab.directory()).unwrap();
+    let status = dataplane.wait(Duration::from_secs(60)).unwrap();
+    assert!(!status.success() && dataplane.log().contains("cannot start port dpdk1"), "{}", dataplane.log());
+    assert_eq!(attribute(&lab.sluice, "ifindex"), before);
+    let devices = lab.sluice.run("ip -o link show").unwrap();
+    assert!(!devices.contains("dpdk0.kni"), "{devices}");
 }
 
 #[test]

@@ -14,8 +14,8 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 /// Where TAPs are made.
 const CLONE_DEVICE: &str = "/dev/net/tun";
 
-/// A port's twin in the kernel. The device stays when this is dropped, with its index and addresses; it only loses its
-/// carrier.
+/// A port's twin in the kernel. Once kept, the device stays when this is dropped, with its index and addresses; it only
+/// loses its carrier.
 #[derive(Debug)]
 pub struct Twin {
     name: String,
@@ -38,7 +38,6 @@ impl Twin {
         let kind = libc::IFF_TAP | libc::IFF_NO_PI;
         request.ifr_ifru.ifru_flags = kind as libc::c_short;
         twin.call(&twin.file, libc::TUNSETIFF, &raw mut request)?;
-        twin.keep()?;
         Ok(twin)
     }
 
@@ -47,8 +46,11 @@ impl Twin {
         &self.name
     }
 
-    /// Lets the device outlive whoever has it.
-    fn keep(&self) -> io::Result<()> {
+    /// Lets the device outlive whoever has it. Until then, one that was made by [`Twin::open`] goes with this.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn keep(&self) -> io::Result<()> {
         // SAFETY: the request takes its argument by value, and the file is open.
         check(unsafe { libc::ioctl(self.file.as_raw_fd(), libc::TUNSETPERSIST, 1) })
     }

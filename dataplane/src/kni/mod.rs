@@ -52,6 +52,17 @@ impl Twins {
         Ok(Twins { twins, refused: Arc::default() })
     }
 
+    /// Lets the twins outlive the process. One whose start fails takes with it those that it made, and no others.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn keep(&self) -> Result<()> {
+        for twin in self.twins.iter() {
+            twin.keep().with_context(|| format!("cannot keep the network device {}", twin.name()))?;
+        }
+        Ok(())
+    }
+
     /// Gives the twins the MAC addresses and MTUs of their ports.
     ///
     /// # Errors
