@@ -41,11 +41,28 @@ impl Capture {
     /// # Errors
     /// When tcpdump does not come up.
     pub fn start(namespace: &Namespace, device: &str, name: &str, directory: &Path) -> Result<Capture, LabError> {
+        Capture::matching("", namespace, device, name, directory)
+    }
+
+    /// As [`Capture::start`], of those packets only that a filter of tcpdump's matches.
+    ///
+    /// # Errors
+    /// As [`Capture::start`].
+    pub fn matching(
+        filter: &str,
+        namespace: &Namespace,
+        device: &str,
+        name: &str,
+        directory: &Path,
+    ) -> Result<Capture, LabError> {
         let file = directory.join(format!("{name}.pcap"));
         let mut command = namespace.command("tcpdump");
         // A buffer of 64 MiB, so that nothing is lost while the CPUs are busy; immediate mode, so that nothing is
         // still in a block of the ring when it is told to end.
-        command.args(["-n", "-i", device, "-B", "65536", "--immediate-mode", "-U", "-Z", "root", "-w"]).arg(&file);
+        command
+            .args(["-n", "-i", device, "-B", "65536", "--immediate-mode", "-U", "-Z", "root", "-w"])
+            .arg(&file)
+            .arg(filter);
         let mut process = Process::start(&format!("tcpdump-{name}"), &mut command, directory)?;
         process.until("tcpdump to listen", PATIENCE, |p| Ok(p.log().contains("listening on").then_some(())))?;
         Ok(Capture { process, file })

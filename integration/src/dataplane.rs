@@ -12,7 +12,7 @@ use crate::address::{LAN_DEVICE, WAN_DEVICE};
 use crate::bus;
 use crate::cli::Cli;
 use crate::error::{Attempt, LabError};
-use crate::lab::Lab;
+use crate::lab::{self, Lab};
 use crate::process::Process;
 use crate::requirements::binary;
 
@@ -33,11 +33,32 @@ pub struct Settings {
     pub short_timeouts: bool,
     /// Workers, on the machine's CPUs in turns from the last.
     pub workers: usize,
+    /// What drives the ports.
+    pub driver: Driver,
+}
+
+/// What drives the ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Driver {
+    /// Packet sockets on the lab's devices, for which the kernel puts fragments together.
+    AfPacket,
+    /// TAPs that are bridged to the lab's devices: fragments arrive as they were sent.
+    Tap,
+}
+
+impl Driver {
+    /// The DPDK device of a port with that number.
+    fn device(self, number: usize, on: &str, queues: usize) -> String {
+        match self {
+            Driver::AfPacket => format!("net_af_packet{number},iface={on},qpairs={queues}"),
+            Driver::Tap => format!("net_tap{number},iface={}", lab::tap(on)),
+        }
+    }
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { short_timeouts: false, workers: 1 }
+        Settings { short_timeouts: false, workers: 1, driver: Driver::AfPacket }
     }
 }
 
@@ -68,6 +89,9 @@ impl Dataplane {
         process.until("the dataplane to say that it is ready", START_UP, |_| is_ready(&listener))?;
         let socket = socket(lab);
         UnixStream::connect(&socket).attempt(|| format!("connect to {} of a ready dataplane", socket.display()))?;
+        if settings.driver == Driver::Tap {
+            lab.bridge_taps()?;
+        }
         let cli = Cli::install(lab, &socket)?;
         Ok(Dataplane { process, cli, _turn: turn })
     }
@@ -141,6 +165,7 @@ fn configuration(socket: &Path, settings: Settings) -> String {
     let bus = socket.with_file_name(bus::SOCKET);
     let (socket, bus) = (socket.display(), bus.display());
     let workers = settings.workers;
+    let [lan, wan] = [(0, LAN_DEVICE), (1, WAN_DEVICE)].map(|(port, on)| settings.driver.device(port, on, workers));
     let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let worker_cpus: Vec<usize> = (0..workers).map(|worker| cpus - 1 - worker % cpus).collect();
     format!(
@@ -151,11 +176,11 @@ connections = "64K"
 
 [[dataplane.port]]
 name = "dpdk0"
-device = "net_af_packet0,iface={LAN_DEVICE},qpairs={workers}"
+device = "{lan}"
 
 [[dataplane.port]]
 name = "dpdk1"
-device = "net_af_packet1,iface={WAN_DEVICE},qpairs={workers}"
+device = "{wan}"
 
 {timeouts}
 [ipc]
@@ -189,8 +214,9 @@ mod tests {
 
     #[test]
     fn the_configuration_is_accepted_without_a_warning() {
-        for (short_timeouts, workers) in [(false, 1), (true, 1), (true, 4)] {
-            let text = configuration(Path::new("/tmp/x.sock"), Settings { short_timeouts, workers });
+        let (packet, tap) = (Driver::AfPacket, Driver::Tap);
+        for (short_timeouts, workers, driver) in [(false, 1, packet), (true, 1, tap), (true, 4, packet)] {
+            let text = configuration(Path::new("/tmp/x.sock"), Settings { short_timeouts, workers, driver });
             let config = api::config::Config::parse(&text, Path::new("sluice.toml")).unwrap();
             assert_eq!((config.dataplane.ports.len(), config.dataplane.worker_cpus.len()), (2, workers));
             assert_eq!(config.ipc.socket("x"), Path::new("/tmp/x.sock"));

@@ -100,6 +100,22 @@ impl Lab {
         self.servers.iter().try_for_each(|server| server.namespace.ip(&format!("route add default via {LIP}")))
     }
 
+    /// Connects the TAPs that a dataplane has made to what they are named after. A bridge keeps frames for the address
+    /// of its own end of a port, which is the dataplane's too at first.
+    pub(crate) fn bridge_taps(&self) -> Result<(), LabError> {
+        for (number, device) in [LAN_DEVICE, WAN_DEVICE].into_iter().enumerate() {
+            let (tap, bridge) = (tap(device), format!("bridge{number}"));
+            self.sluice.no_offloads(&tap)?;
+            self.sluice.ip(&format!("link set {tap} address 02:00:00:00:01:0{number}"))?;
+            self.sluice.ip(&format!("link add name {bridge} type bridge stp_state 0 mcast_snooping 0"))?;
+            for port in [device, &tap] {
+                self.sluice.ip(&format!("link set {port} master {bridge}"))?;
+            }
+            self.sluice.ip(&format!("link set {bridge} up"))?;
+        }
+        Ok(())
+    }
+
     fn wire(&self) -> Result<(), LabError> {
         for namespace in [&self.client, &self.sluice, &self.lan] {
             namespace.create()?;
@@ -132,6 +148,11 @@ impl Drop for Lab {
             eprintln!("lab {} was not removed: {error}", self.name);
         }
     }
+}
+
+/// The TAP that is bridged to a device.
+pub(crate) fn tap(device: &str) -> String {
+    device.replace("veth", "tap")
 }
 
 /// A cable: a pair of veths, up, without offloads. Neither end is ever in the machine's own namespace.

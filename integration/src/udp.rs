@@ -59,7 +59,7 @@ pub fn echo_sizes(client: &Namespace, target: SocketAddr, sizes: RangeInclusive<
     let socket = bind(client, SocketAddr::from(([0, 0, 0, 0], 0)))?;
     socket.connect(target).attempt(|| format!("connect to {target}"))?;
     socket.set_read_timeout(Some(PATIENCE)).attempt(|| "set a timeout".to_owned())?;
-    let mut back = [0; MAX_PAYLOAD + 1];
+    let mut back = [0; 1 << 16];
     for size in sizes {
         let sent: Vec<u8> = (0..size).map(|i| (i * 31 + size) as u8).collect();
         socket.send(&sent).attempt(|| format!("send {size} bytes to {target}"))?;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use integration::{FullNat, Process, Settings, settle};
+use integration::iperf::{self, Iperf};
+use integration::{FullNat, Settings, settle};
 
 #[test]
 fn the_vip_answers_pings_of_every_length() {
@@ -19,20 +20,11 @@ fn the_vip_answers_pings_of_every_length() {
 #[test]
 fn streams_flow_in_both_directions() {
     let scene = FullNat::start(Settings { short_timeouts: true, ..Settings::default() }).unwrap();
-    let host = &scene.lab.servers[0];
     scene.add_service("-t", 5201, 0).unwrap();
-    let mut command = host.namespace.command("iperf3");
-    command.args(["-s", "--forceflush", "-B", &host.address.to_string()]);
-    let mut server = Process::start("iperf3", &mut command, scene.lab.directory()).unwrap();
-    let listening = |process: &Process| Ok(process.log().contains("Server listening").then_some(()));
-    server.until("iperf3 to listen", Duration::from_secs(10), listening).unwrap();
+    let _server = Iperf::start(&scene.lab, &scene.lab.servers[0]).unwrap();
     for direction in ["", "-R"] {
-        let printed = scene.lab.client.run(&format!("iperf3 -J -c 10.0.0.100 -t 2 -P 4 {direction}")).unwrap();
-        let report: serde_json::Value = serde_json::from_str(&printed).unwrap();
-        let bytes = report["end"]["sum_received"]["bytes"].as_u64().unwrap();
-        let rate = report["end"]["sum_received"]["bits_per_second"].as_f64().unwrap();
-        println!("iperf3 {direction}: {:.0} Mbit/s", rate / 1e6);
-        assert!(bytes > 1 << 20, "{printed}");
+        let bytes = iperf::stream(&scene.lab.client, &format!("-t 2 -P 4 {direction}")).unwrap();
+        assert!(bytes > 1 << 20, "{bytes} bytes {direction}");
     }
     settle(scene.dataplane.cli(), Duration::from_secs(20)).unwrap();
 }

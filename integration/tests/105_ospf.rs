@@ -5,12 +5,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use integration::address::{HOST_DEVICE, WAN_DEVICE};
-use integration::{Bird, Dataplane, Lab, Namespace, Settings, WebServer, http, settle, tutorial, wait};
+use integration::{Bird, Dataplane, Driver, Lab, Namespace, Settings, WebServer, http, settle, tutorial, wait};
 use nix::sys::signal::Signal;
 
 const VIP: Ipv4Addr = Ipv4Addr::new(123, 1, 2, 3);
 const PATIENCE: Duration = Duration::from_secs(30);
-const SETTINGS: Settings = Settings { short_timeouts: true, workers: 1 };
+const SETTINGS: Settings = Settings { short_timeouts: true, workers: 1, driver: Driver::AfPacket };
 
 const BALANCER: &str = r#"
 router id 192.168.100.200;

@@ -59,7 +59,7 @@ impl Sluice {
 }
 
 fn scene(workers: usize) -> FullNat {
-    FullNat::start(Settings { short_timeouts: true, workers }).unwrap()
+    FullNat::start(Settings { short_timeouts: true, workers, ..Settings::default() }).unwrap()
 }
 
 fn at_rest(scene: &FullNat) {
