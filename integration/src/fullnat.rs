@@ -24,7 +24,15 @@ impl FullNat {
     /// # Errors
     /// When a part does not come up, or a command of the script fails.
     pub fn start(settings: Settings) -> Result<FullNat, LabError> {
-        let lab = Lab::new(2)?;
+        FullNat::with_hosts(2, settings)
+    }
+
+    /// As [`FullNat::start`], with as many hosts with web servers. The script adds the first two to the service.
+    ///
+    /// # Errors
+    /// As [`FullNat::start`].
+    pub fn with_hosts(hosts: u8, settings: Settings) -> Result<FullNat, LabError> {
+        let lab = Lab::new(hosts)?;
         let web = lab.servers.iter().map(|host| WebServer::start(&lab, host)).collect::<Result<_, _>>()?;
         let dataplane = Dataplane::start(&lab, settings)?;
         dataplane.cli().script(tutorial::SCRIPT)?;

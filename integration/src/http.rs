@@ -1,8 +1,10 @@
 //! An HTTP client that counts: one connection a request, every answer checked, every failure told.
 
 use std::collections::BTreeMap;
+use std::future::ready;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -12,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Barrier, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::error::{Attempt, LabError};
 use crate::netns::Namespace;
@@ -61,7 +63,7 @@ pub fn sequential(client: &Namespace, target: SocketAddr, count: u64) -> Result<
         runtime()?.block_on(async {
             let mut tally = Tally::default();
             for _ in 0..count {
-                tally.add(request(target, None).await);
+                tally.add(request(target, ready(())).await);
             }
             Ok(tally)
         })
@@ -80,7 +82,7 @@ pub fn concurrent(client: &Namespace, target: SocketAddr, count: usize) -> Resul
             let mut requests = JoinSet::new();
             for _ in 0..count {
                 let all_there = Arc::clone(&all_there);
-                requests.spawn(async move { request(target, Some(&all_there)).await });
+                requests.spawn(async move { request(target, async { _ = all_there.wait().await }).await });
             }
             let mut tally = Tally::default();
             while let Some(outcome) = requests.join_next().await {
@@ -110,7 +112,7 @@ impl Background {
                 loop {
                     tokio::select! {
                         _ = &mut stopped => return Ok(tally),
-                        outcome = request(target, None) => tally.add(outcome),
+                        outcome = request(target, ready(())) => tally.add(outcome),
                     }
                 }
             })
@@ -132,18 +134,75 @@ impl Background {
     }
 }
 
+/// Many clients in the background, each making requests one after the other, until [`Crowd::stop`].
+#[derive(Debug)]
+pub struct Crowd {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Result<Tally, LabError>>,
+}
+
+impl Crowd {
+    /// Starts `count` clients, each of which says nothing on a new connection for as long as `think`: nearly all of
+    /// them are connected at any time.
+    ///
+    /// # Errors
+    /// When so many files cannot be opened.
+    pub fn start(client: &Namespace, target: SocketAddr, count: usize, think: Duration) -> Result<Crowd, LabError> {
+        allow_files(count as u64 + 256)?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let (stopped, client) = (Arc::clone(&stop), client.clone());
+        let thread = thread::spawn(move || {
+            client.move_this_thread()?;
+            runtime()?.block_on(async {
+                let mut clients = JoinSet::new();
+                for _ in 0..count {
+                    clients.spawn(requests_until(Arc::clone(&stopped), target, think));
+                }
+                let mut tally = Tally::default();
+                while let Some(outcomes) = clients.join_next().await {
+                    let outcomes = outcomes.unwrap_or_else(|error| vec![Err(error.to_string())]);
+                    outcomes.into_iter().for_each(|outcome| tally.add(outcome));
+                }
+                Ok(tally)
+            })
+        });
+        Ok(Crowd { stop, thread })
+    }
+
+    /// Has each client end its request that is under way and make no more. Tells what became of all of them.
+    ///
+    /// # Errors
+    /// When they could not be made at all.
+    ///
+    /// # Panics
+    /// When the thread that made them did.
+    pub fn stop(self) -> Result<Tally, LabError> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+}
+
+async fn requests_until(stop: Arc<AtomicBool>, target: SocketAddr, think: Duration) -> Vec<Result<String, String>> {
+    let mut outcomes = Vec::new();
+    while !stop.load(Ordering::Relaxed) {
+        outcomes.push(request(target, sleep(think)).await);
+    }
+    outcomes
+}
+
 fn runtime() -> Result<Runtime, LabError> {
     Builder::new_current_thread().enable_all().build().attempt(|| "start the client".to_owned())
 }
 
-async fn request(target: SocketAddr, all_there: Option<&Barrier>) -> Result<String, String> {
-    let connected = timeout(PATIENCE, TcpStream::connect(target)).await;
-    if let Some(barrier) = all_there {
-        barrier.wait().await;
-    }
-    let stream = connected.map_err(|_| "no connection in time".to_owned())?;
+/// A request that waits for `connected` between the connection and the first byte.
+async fn request(target: SocketAddr, connected: impl Future<Output = ()>) -> Result<String, String> {
+    let stream = timeout(PATIENCE, TcpStream::connect(target)).await;
+    connected.await;
+    let stream = stream.map_err(|_| "no connection in time".to_owned())?;
     let stream = stream.map_err(|error| format!("no connection: {error}"))?;
-    timeout(PATIENCE, exchange(stream)).await.map_err(|_| "no answer in time".to_owned())?
+    let from = stream.local_addr().map_or_else(|error| error.to_string(), |address| address.to_string());
+    let answer = timeout(PATIENCE, exchange(stream)).await.unwrap_or_else(|_| Err("no answer in time".to_owned()));
+    answer.map_err(|reason| format!("from {from}: {reason}"))
 }
 
 async fn exchange(mut stream: TcpStream) -> Result<String, String> {

@@ -85,7 +85,10 @@ impl Namespace {
     }
 
     /// Sets a parameter under /proc/sys, of this namespace only.
-    pub(crate) fn sysctl(&self, key: &str, value: &str) -> Result<(), LabError> {
+    ///
+    /// # Errors
+    /// When there is none such.
+    pub fn sysctl(&self, key: &str, value: &str) -> Result<(), LabError> {
         self.enter(|| fs::write(Path::new("/proc/sys").join(key), value))?
             .attempt(|| format!("set {key} to {value} in {}", self.name))
     }
