@@ -78,8 +78,8 @@ soak: packages soak-simulation soak-fuzz ## Tests at full size: SOAK=seconds, FU
 
 .PHONY: bench
 bench: packages ## Measure, and write target/bench/report.json (QUICK=1 is over in three minutes)
-	cargo build --locked --release -p sluice-bench
-	$(TARGET)/release/bench
+	cargo build --locked --release -p sluice-bench -p sluice-dataplane
+	$(SUDO) env QUICK=$(QUICK) PATH="$$PATH" $(TARGET)/release/bench
 
 .PHONY: soak-simulation
 soak-simulation: ## Simulate for SOAK seconds, with seeds of its own

@@ -44,4 +44,10 @@ impl Figure {
             ratio: None,
         }
     }
+
+    /// The figure beside what the program compared with gave.
+    pub fn against(self, reference: Vec<f64>) -> Self {
+        let reference = Figure::new("", self.unit, self.source, reference).median;
+        Figure { reference: Some(reference), ratio: Some(self.median / reference), ..self }
+    }
 }

@@ -1,4 +1,5 @@
-//! What Sluice costs, measured: the engine alone in cycles of the time stamp counter, with packets from memory.
+//! What Sluice costs, measured: the engine alone in cycles of the time stamp counter, with packets from memory, and the
+//! real process in packets per second, beside dpdk-testpmd.
 //!
 //! Everything is in the configuration that ships: keyed hashes, both directions, states and timeouts as they are, tables
 //! at 85% of their room after ten times as many connections have come and gone. Packets are made here, under a seed.
@@ -12,5 +13,6 @@ pub mod measure;
 mod memory;
 pub mod packet;
 pub mod population;
+pub mod process;
 pub mod report;
 pub mod world;

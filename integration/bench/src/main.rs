@@ -6,7 +6,8 @@ use anyhow::Context;
 use bench::cases::{self, Extent};
 use bench::figure::Figure;
 use bench::machine::Machine;
-use bench::{cycles, report};
+use bench::{cycles, process, report};
+use integration::interrupt;
 
 /// How often each figure is measured, all of them in turn.
 const RUNS: usize = 3;
@@ -15,18 +16,23 @@ fn main() -> anyhow::Result<()> {
     let quick = std::env::var_os("QUICK").is_some_and(|value| value == "1");
     let extent = Extent { quick, cycles_per_second: cycles::per_second() };
     let machine = Machine::look(extent.cycles_per_second);
-    eprintln!("bench: {}, {} of a second stalled; filling tables", machine.cpu, machine.stalled_ms / 1e3);
+    eprintln!("bench: {}, {} of a second stalled", machine.cpu, machine.stalled_ms / 1e3);
+    interrupt::install()?;
+    // The process first: the engine's tables would take the memory.
+    let mut figures = process::figures(quick)?;
+    eprintln!("bench: filling tables");
     let mut cases = cases::engine(extent);
     let mut values = vec![Vec::new(); cases.len()];
     for run in 1..=RUNS {
         eprintln!("bench: run {run} of {RUNS}");
         for (case, values) in cases.iter_mut().zip(&mut values) {
+            interrupt::check()?;
             values.push((case.run)());
         }
     }
-    let figures: Vec<_> = std::iter::zip(cases, values)
-        .map(|(case, values)| Figure::new(case.name, case.unit, case.source, values))
-        .collect();
+    figures.extend(
+        std::iter::zip(cases, values).map(|(case, values)| Figure::new(case.name, case.unit, case.source, values)),
+    );
     println!("{}", report::table(&figures));
     report::write(&directory()?, &figures, &machine)
 }
