@@ -5,6 +5,7 @@
 //! at 85% of their room after ten times as many connections have come and gone. Packets are made here, under a seed.
 
 pub mod cases;
+pub mod count;
 pub mod cycles;
 pub mod figure;
 pub mod frame;

@@ -1,9 +1,11 @@
 //! `make bench`: measures, prints a table and writes `report.json`. `QUICK=1` is over in three minutes.
+//! `bench count PATH N` sends N batches of packets one path through the engine, for a profiler to look at.
 
 use std::path::PathBuf;
 
 use anyhow::Context;
 use bench::cases::{self, Extent};
+use bench::count::Route;
 use bench::figure::Figure;
 use bench::machine::Machine;
 use bench::{cycles, process, report};
@@ -13,6 +15,19 @@ use integration::interrupt;
 const RUNS: usize = 3;
 
 fn main() -> anyhow::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => measure(),
+        ["count", path, batches] => {
+            let path: Route = path.parse().map_err(anyhow::Error::msg)?;
+            path.run(batches.parse().with_context(|| format!("{batches:?} is no number of batches"))?);
+            Ok(())
+        }
+        _ => anyhow::bail!("usage: bench [count PATH N]"),
+    }
+}
+
+fn measure() -> anyhow::Result<()> {
     let quick = std::env::var_os("QUICK").is_some_and(|value| value == "1");
     let extent = Extent { quick, cycles_per_second: cycles::per_second() };
     let machine = Machine::look(extent.cycles_per_second);
