@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use crate::error::{Attempt, LabError};
 
 /// The programs the lab runs, with the Debian package of each.
-const TOOLS: [(&str, &str); 12] = [
+const TOOLS: [(&str, &str); 13] = [
     ("bird", "bird2"),
     ("busctl", "systemd"),
     ("curl", "curl"),
@@ -16,6 +16,7 @@ const TOOLS: [(&str, &str); 12] = [
     ("ping", "iputils-ping"),
     ("sha256sum", "coreutils"),
     ("tcpdump", "tcpdump"),
+    ("tcpreplay", "tcpreplay"),
     ("tshark", "tshark"),
 ];
 
