@@ -8,7 +8,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use integration::address::{BRIDGE_UPLINK, HOST_DEVICE, LAN_DEVICE, WAN_DEVICE};
 use integration::http::Crowd;
-use integration::{Cli, FullNat, Namespace, Settings, settle, wait};
+use integration::{Cli, FullNat, Namespace, Settings, http, settle, wait};
 
 /// Changes, unless SLUICE_CHANGES says otherwise.
 const CHANGES: u64 = 200;
@@ -194,4 +194,30 @@ fn no_request_fails_for_what_does_not_doom_it() {
     assert!(tally.successes() > connections, "{tally:?}");
     settle(cli, WITHIN).unwrap();
     save_and_restore(cli);
+}
+
+#[test]
+fn servers_that_move_while_the_link_is_down_are_found_again() {
+    let scene = FullNat::start(Settings { short_timeouts: true, ..Settings::default() }).unwrap();
+    let (cli, lab) = (scene.dataplane.cli(), &scene.lab);
+    let answered = || http::sequential(&lab.client, scene.service(), 2).unwrap().answers.len();
+    assert_eq!(answered(), 2);
+    let until = |word: &str| {
+        wait::until("the link to be told", WITHIN, || {
+            Ok(cli.run("dpip link show dpdk0")?.contains(&format!("    {word} ")).then_some(()))
+        })
+        .unwrap();
+    };
+    until("UP");
+    lab.lan.ip(&format!("link set {BRIDGE_UPLINK} down")).unwrap();
+    until("DOWN");
+    for (number, host) in lab.servers.iter().enumerate() {
+        host.namespace.ip(&format!("link set {HOST_DEVICE} address 02:00:00:00:02:0{number}")).unwrap();
+        // It has nobody to ask, and so is heard by nobody.
+        host.namespace.ip(&format!("neigh flush dev {HOST_DEVICE}")).unwrap();
+    }
+    lab.lan.ip(&format!("link set {BRIDGE_UPLINK} up")).unwrap();
+    until("UP");
+    assert_eq!(answered(), 2);
+    settle(cli, WITHIN).unwrap();
 }

@@ -8,7 +8,7 @@ use api::ipc::{Event, Refusal, RefusalKind};
 use tracing::info;
 
 use super::message::ControlMessage;
-use super::state::State;
+use super::state::{State, carry_out};
 use crate::kni;
 use ractor::ActorRef;
 
@@ -56,11 +56,17 @@ impl State {
 
     fn follow_links(&mut self) {
         let events = &self.events;
+        let mut back = Vec::new();
         self.ports.follow_links(|device, up| {
             info!(device, up, "link");
             // Nobody may be listening.
             let _ = events.send(Event::Link { device: device.to_owned(), up });
+            back.extend(up.then(|| device.to_owned()));
         });
+        let (now, crew) = (self.now(), &mut self.crew);
+        for interface in back.iter().filter_map(|device| self.ports.interface(device)) {
+            self.neighbours.doubt(interface, now, |action| carry_out(crew, action));
+        }
     }
 
     /// Has the kernel tell control of the network devices under ports.

@@ -325,7 +325,7 @@ impl State {
 }
 
 /// Does what the owner of neighbours wants. Any worker can ask; every worker must know.
-fn carry_out(crew: &mut Crew, action: Action) {
+pub(super) fn carry_out(crew: &mut Crew, action: Action) {
     match action {
         Action::Post(update) => crew.post_all(|| Mail::Neighbour(update)),
         Action::Ask { key, source, to } => crew.post(0, Mail::Ask { key, source, to }),

@@ -11,6 +11,7 @@ use std::time::Duration;
 use net::MacAddr;
 
 use super::{NeighbourKey, Note, Status, Update};
+use crate::id::InterfaceId;
 use crate::time::Time;
 
 /// Requests sent before a neighbour is given up.
@@ -168,6 +169,18 @@ impl Owner {
         });
     }
 
+    /// Doubts who is reached by an interface whose link was down: what a neighbour announced meanwhile, a move to
+    /// another MAC address say, did not arrive.
+    pub fn doubt(&mut self, interface: InterfaceId, now: Time, mut act: impl FnMut(Action)) {
+        let deadline = now + self.timers.probe;
+        for (&key, entry) in &mut self.entries {
+            if key.interface == interface && entry.state == State::Reachable {
+                *entry = Entry { state: State::Probe, deadline, requests: 0, ..*entry };
+                act(post_known(key, entry.mac, true));
+            }
+        }
+    }
+
     fn need(&mut self, key: NeighbourKey, source: Ipv4Addr, now: Time, act: &mut impl FnMut(Action)) {
         match self.entries.get(&key) {
             // The worker has not heard yet, or what it was told got lost with its table.
@@ -230,7 +243,6 @@ fn post_unknown(key: NeighbourKey) -> Action {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::InterfaceId;
 
     const KEY: NeighbourKey = NeighbourKey { interface: InterfaceId(0), address: Ipv4Addr::new(192, 168, 100, 2) };
     const US: Ipv4Addr = Ipv4Addr::new(192, 168, 100, 200);
@@ -298,6 +310,26 @@ mod tests {
         bench.note(Note::Used { key: KEY, source: US });
         assert_eq!([bench.wait(1), bench.wait(1)].concat(), [ask, ask]);
         assert_eq!(bench.wait(1), [post_unknown(KEY)]);
+    }
+
+    #[test]
+    fn one_is_asked_again_after_its_link_was_down() {
+        let mut bench = Bench::new();
+        bench.note(NEED);
+        bench.note(LEARNED);
+        let doubt = |bench: &mut Bench, interface| {
+            let mut actions = Vec::new();
+            bench.owner.doubt(interface, bench.now, |action| actions.push(action));
+            actions
+        };
+        assert_eq!(doubt(&mut bench, InterfaceId(1)), []);
+        assert_eq!(doubt(&mut bench, KEY.interface), [post_known(KEY, MAC, true)]);
+        let ask = Action::Ask { key: KEY, source: US, to: Some(MAC) };
+        assert_eq!(bench.note(Note::Used { key: KEY, source: US }), [ask]);
+        assert_eq!(doubt(&mut bench, KEY.interface), [], "it is being asked");
+        assert_eq!([bench.wait(1), bench.wait(1)].concat(), [ask, ask]);
+        assert_eq!(bench.wait(1), [post_unknown(KEY)]);
+        assert_eq!(bench.note(NEED), [ASK]);
     }
 
     #[test]
