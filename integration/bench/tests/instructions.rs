@@ -41,11 +41,11 @@ fn release_build() -> PathBuf {
     let output = cargo.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let messages = String::from_utf8(output.stdout).unwrap();
-    let programs = messages.lines().filter_map(|line| {
+    let mut programs = messages.lines().filter_map(|line| {
         let message: serde_json::Value = serde_json::from_str(line).unwrap();
         message["executable"].as_str().map(PathBuf::from)
     });
-    programs.last().expect("cargo names the program it has built")
+    programs.next_back().expect("cargo names the program it has built")
 }
 
 /// To a tenth, which is about as much as they differ by between runs.
