@@ -22,6 +22,7 @@ mod plain;
 pub mod port;
 mod rate_limit;
 mod scheduler;
+mod services;
 pub mod snapshot;
 pub mod steering;
 mod time;

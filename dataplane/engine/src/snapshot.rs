@@ -11,6 +11,7 @@ use prefix_trie::PrefixMap;
 use crate::flow::State;
 use crate::id::InterfaceId;
 use crate::scheduler::Scheduler;
+pub use crate::services::Services;
 use crate::time::Tick;
 
 /// One generation of the configuration.
@@ -27,7 +28,7 @@ pub struct Snapshot {
     /// The routes.
     pub routes: Arc<Routes>,
     /// The services.
-    pub services: Arc<Map<ServiceKey, Arc<Service>>>,
+    pub services: Services,
     /// The addresses of services.
     pub vips: Arc<Set<Ipv4Addr>>,
     /// The timeouts of states.
@@ -56,7 +57,7 @@ impl Snapshot {
             addresses: Arc::new(map(hash_key)),
             kernel_hosts: Arc::new(set(hash_key)),
             routes: Arc::default(),
-            services: Arc::new(map(hash_key)),
+            services: Services::new(hash_key),
             vips: Arc::new(set(hash_key)),
             timeouts: Arc::default(),
             settings: Settings::default(),
@@ -100,7 +101,7 @@ pub fn set<K>(key: [u64; 4]) -> Set<K> {
     HashSet::with_hasher(hasher(key))
 }
 
-fn hasher(key: [u64; 4]) -> ahash::RandomState {
+pub(crate) fn hasher(key: [u64; 4]) -> ahash::RandomState {
     ahash::RandomState::with_seeds(key[0], key[1], key[2], key[3])
 }
 

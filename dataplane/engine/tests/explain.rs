@@ -238,19 +238,19 @@ fn change(world: &mut World, step: &Step) {
         Step::Locals(count) => {
             // The ports of the slot of the first are nowhere.
             let local = |slot, local_slot| Local { binding_slot: slot, local_slot, address: LIP };
-            for service in Arc::make_mut(&mut world.snapshot.services).values_mut() {
+            edit_services(&mut world.snapshot, |service| {
                 let locals = [local(service.slot, 3), local(service.slot, 0)];
                 let (servers, locals) = (service.servers.clone(), locals[..usize::from(count)].to_vec());
-                *service = Arc::new(Service::new(service.slot, service.scheduler, servers, locals));
-            }
+                *service = Service::new(service.slot, service.scheduler, servers, locals);
+            });
         }
         Step::Services(there) => {
-            let services = Arc::make_mut(&mut world.snapshot.services);
+            let services = &mut world.snapshot.services;
             let key = ServiceKey { protocol: 6, vip: VIP, port: 80 };
             match there {
-                true => services.insert(key, Arc::clone(&two_arm().services[&key])),
+                true => services.insert(key, Arc::clone(two_arm().services.get(&key).unwrap())),
                 false => services.remove(&key),
-            };
+            }
         }
         Step::Held(held) => {
             let addresses = Arc::make_mut(&mut world.snapshot.addresses);

@@ -266,23 +266,18 @@ fn without_a_vip_a_server_a_local_address_or_a_route_there_is_no_connection() {
         assert_eq!(world.drops(reason), 1, "{reason:?}");
         world.assert_balanced();
     };
-    let with_service = |snapshot: &mut engine::snapshot::Snapshot, edit: &dyn Fn(&mut engine::snapshot::Service)| {
-        for service in Arc::make_mut(&mut snapshot.services).values_mut() {
-            edit(Arc::make_mut(service));
-        }
-    };
     attempt(
         &|s| {
             Arc::make_mut(&mut s.addresses).remove(&VIP);
         },
         DropReason::VipNotHeld,
     );
-    attempt(&|s| with_service(s, &|service| service.servers.clear()), DropReason::NoServer);
+    attempt(&|s| edit_services(s, |service| service.servers.clear()), DropReason::NoServer);
     attempt(
-        &|s| with_service(s, &|service| service.servers.iter_mut().for_each(|server| server.weight = 0)),
+        &|s| edit_services(s, |service| service.servers.iter_mut().for_each(|server| server.weight = 0)),
         DropReason::NoServer,
     );
-    attempt(&|s| with_service(s, &|service| service.locals.clear()), DropReason::NoLocalAddress);
+    attempt(&|s| edit_services(s, |service| service.locals.clear()), DropReason::NoLocalAddress);
     attempt(&|s| s.routes = Arc::default(), DropReason::NoRoute);
 }
 

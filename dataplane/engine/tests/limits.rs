@@ -3,7 +3,6 @@
 mod support;
 
 use std::net::SocketAddrV4;
-use std::sync::Arc;
 use std::time::Duration;
 
 use engine::flow::State;
@@ -36,9 +35,7 @@ fn establish(world: &mut World, port: u16) {
 
 fn set_timeout(snapshot: &mut Snapshot, seconds: u32) {
     snapshot.generation += 1;
-    for service in Arc::make_mut(&mut snapshot.services).values_mut() {
-        *service = Arc::new(service.as_ref().clone().with_connection_timeout(seconds));
-    }
+    edit_services(snapshot, |service| *service = service.clone().with_connection_timeout(seconds));
 }
 
 #[test]

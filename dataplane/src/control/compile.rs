@@ -61,20 +61,19 @@ impl Compiler {
     }
 
     fn compile_services(&mut self, desired: &Desired, changed: &BTreeSet<ServiceKey>) {
-        let compiled = Arc::make_mut(&mut self.latest.services);
-        let count = compiled.len();
-        let mut added = false;
+        let Snapshot { services, vips, .. } = &mut self.latest;
         for key in changed {
             let Some(name) = service_name(key) else { continue };
             match compile_service(desired, key) {
-                Some(service) => added |= compiled.insert(name, Arc::new(service)).is_none(),
-                None => drop(compiled.remove(&name)),
+                Some(service) => services.insert(name, Arc::new(service)),
+                None => services.remove(&name),
             }
-        }
-        if added || compiled.len() != count {
-            let mut vips = snapshot::set(self.hash_key);
-            vips.extend(compiled.keys().map(|key| key.vip));
-            self.latest.vips = Arc::new(vips);
+            let serves = desired.service_of_vip(key.vip).is_some();
+            if serves && !vips.contains(&name.vip) {
+                Arc::make_mut(vips).insert(name.vip);
+            } else if !serves {
+                Arc::make_mut(vips).remove(&name.vip);
+            }
         }
     }
 

@@ -221,7 +221,7 @@ fn two_arm() -> Snapshot {
         });
         let service = Service::new(number as u32, Scheduler::RoundRobin, servers.collect(), locals.collect());
         let key = ServiceKey { protocol, vip: *vip.ip(), port: vip.port() };
-        Arc::make_mut(&mut snapshot.services).insert(key, Arc::new(service));
+        snapshot.services.insert(key, Arc::new(service));
     }
     let addresses = Arc::make_mut(&mut snapshot.addresses);
     addresses.extend((0..LOCALS).map(|n| (Ipv4Addr::new(192, 168, 101, n + 1), LAN)));

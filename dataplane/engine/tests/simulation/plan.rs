@@ -87,10 +87,9 @@ impl Plan {
             routes.table.insert(prefix.parse().unwrap(), Route { interface, gateway, mtu });
         }
         snapshot.routes = Arc::new(routes);
-        let services = Arc::make_mut(&mut snapshot.services);
         for (&(protocol, virt), service) in &self.services {
             let key = ServiceKey { protocol, vip: *virt.ip(), port: virt.port() };
-            services.insert(key, Arc::new(self.compile_service(service)));
+            snapshot.services.insert(key, Arc::new(self.compile_service(service)));
         }
         snapshot
     }

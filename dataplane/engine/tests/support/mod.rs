@@ -38,6 +38,10 @@ pub const HTTP: SocketAddrV4 = SocketAddrV4::new(VIP, 80);
 pub const DNS: SocketAddrV4 = SocketAddrV4::new(VIP, 53);
 pub const SERVERS: [Ipv4Addr; 2] = [Ipv4Addr::new(192, 168, 100, 2), Ipv4Addr::new(192, 168, 100, 3)];
 
+/// The services of [`two_arm`], in the order of their slots.
+const SERVICES: [ServiceKey; 2] =
+    [ServiceKey { protocol: 6, vip: VIP, port: 80 }, ServiceKey { protocol: 17, vip: VIP, port: 53 }];
+
 const SLOTS: Slots = Slots { servers: 8, locals: 4, bindings: 8, services: 4 };
 
 /// What the worker put out.
@@ -261,11 +265,11 @@ impl World {
     /// Publishes a configuration in which a server has another weight.
     pub fn set_weight(&mut self, server: usize, weight: u32) {
         self.snapshot.generation += 1;
-        for service in Arc::make_mut(&mut self.snapshot.services).values_mut() {
+        edit_services(&mut self.snapshot, |service| {
             let mut servers = service.servers.clone();
             servers[server].weight = weight;
-            *service = Arc::new(Service::new(service.slot, service.scheduler, servers, service.locals.clone()));
-        }
+            *service = Service::new(service.slot, service.scheduler, servers, service.locals.clone());
+        });
     }
 
     /// Publishes a configuration in which the interfaces have twins, or none.
@@ -320,16 +324,25 @@ pub fn two_arm() -> Snapshot {
     route("192.168.100.0/24", LAN, None);
     route("172.16.0.0/12", WAN, Some(*CLIENT.ip()));
     snapshot.routes = Arc::new(routes);
-    let services = Arc::make_mut(&mut snapshot.services);
-    for (slot, (protocol, port)) in [(6, 80), (17, 53)].into_iter().enumerate() {
+    for (slot, key) in SERVICES.into_iter().enumerate() {
         let slot = slot as u32;
-        let servers = SERVERS.iter().zip(slot * 2..).map(|(&address, slot)| Server { slot, address, port, weight: 1 });
+        let servers =
+            SERVERS.iter().zip(slot * 2..).map(|(&address, slot)| Server { slot, address, port: key.port, weight: 1 });
         let local = Local { binding_slot: slot, local_slot: 0, address: LIP };
         let service = Service::new(slot, Scheduler::RoundRobin, servers.collect(), vec![local]);
-        services.insert(ServiceKey { protocol, vip: VIP, port }, Arc::new(service));
+        snapshot.services.insert(key, Arc::new(service));
     }
     Arc::make_mut(&mut snapshot.vips).insert(VIP);
     snapshot
+}
+
+/// Changes the services of [`two_arm`] that are there.
+pub fn edit_services(snapshot: &mut Snapshot, edit: impl Fn(&mut Service)) {
+    for key in SERVICES {
+        let Some(mut service) = snapshot.services.get(&key).cloned() else { continue };
+        edit(Arc::make_mut(&mut service));
+        snapshot.services.insert(key, service);
+    }
 }
 
 /// A frame from the client.

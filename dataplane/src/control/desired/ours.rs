@@ -39,7 +39,7 @@ impl Desired {
     }
 
     /// A service with this VIP.
-    pub(super) fn service_of_vip(&self, vip: IpAddr) -> Option<ServiceKey> {
+    pub fn service_of_vip(&self, vip: IpAddr) -> Option<ServiceKey> {
         let key = |protocol, port| ServiceKey { protocol, vip, port };
         [Protocol::Tcp, Protocol::Udp]
             .into_iter()
