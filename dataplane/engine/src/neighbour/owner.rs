@@ -20,6 +20,10 @@ const REQUESTS: u8 = 3;
 /// How long to wait for the answer to a request.
 const ANSWER: Duration = Duration::from_secs(1);
 
+/// How long another MAC address of a neighbour is believed before the neighbour is asked: of two notes from different
+/// workers the one that came last may be the older.
+const MOVED: Duration = Duration::from_secs(1);
+
 /// How long neighbours are believed.
 #[derive(Clone, Copy, Debug)]
 pub struct Timers {
@@ -206,7 +210,8 @@ impl Owner {
             None => wants_us && self.entries.len() < self.capacity && self.uninvited < self.capacity / 2,
         };
         if usable {
-            let deadline = now + self.timers.reachable;
+            let moved = known.is_some_and(|entry| entry.state != State::Send && entry.mac != mac);
+            let deadline = now + if moved { MOVED } else { self.timers.reachable };
             let source = known.map_or(Ipv4Addr::UNSPECIFIED, |entry| entry.source);
             self.insert(key, Entry { state: State::Reachable, mac, source, requests: 0, deadline });
             act(post_known(key, mac, false));
@@ -330,6 +335,20 @@ mod tests {
         assert_eq!([bench.wait(1), bench.wait(1)].concat(), [ask, ask]);
         assert_eq!(bench.wait(1), [post_unknown(KEY)]);
         assert_eq!(bench.note(NEED), [ASK]);
+    }
+
+    #[test]
+    fn one_that_moved_is_believed_and_soon_asked() {
+        let mut bench = Bench::new();
+        bench.note(NEED);
+        bench.note(LEARNED);
+        let mac = MacAddr::new(2, 0, 0, 0, 0, 9);
+        assert_eq!(bench.note(Note::Learned { key: KEY, mac, wants_us: false }), [post_known(KEY, mac, false)]);
+        assert_eq!(bench.wait(1), [post_known(KEY, mac, true)]);
+        let ask = Action::Ask { key: KEY, source: US, to: Some(mac) };
+        assert_eq!(bench.note(Note::Used { key: KEY, source: US }), [ask]);
+        assert_eq!(bench.note(Note::Learned { key: KEY, mac, wants_us: false }), [post_known(KEY, mac, false)]);
+        assert_eq!(bench.wait(59), []);
     }
 
     #[test]
