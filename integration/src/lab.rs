@@ -100,6 +100,24 @@ impl Lab {
         self.servers.iter().try_for_each(|server| server.namespace.ip(&format!("route add default via {LIP}")))
     }
 
+    /// A host 10.1.0.2 that reaches the client's network by the client, over a link of that MTU which the packets of
+    /// neither end know of.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn host_behind_client(&self, mtu: u16) -> Result<Namespace, LabError> {
+        let far = Namespace::named(format!("{}-far", self.name));
+        far.create()?;
+        connect((&far, HOST_DEVICE), (&self.client, "far"))?;
+        far.ip(&format!("address add 10.1.0.2/24 dev {HOST_DEVICE}"))?;
+        far.ip("route add default via 10.1.0.1")?;
+        self.client.ip("address add 10.1.0.1/24 dev far")?;
+        self.client.ip(&format!("route replace 10.1.0.0/24 dev far mtu lock {mtu}"))?;
+        self.client.ip(&format!("route replace {VIP}/32 dev {HOST_DEVICE} mtu lock {mtu}"))?;
+        self.client.sysctl("net/ipv4/ip_forward", "1")?;
+        Ok(far)
+    }
+
     /// Connects the TAPs that a dataplane has made to what they are named after. A bridge keeps frames for the address
     /// of its own end of a port, which is the dataplane's too at first.
     pub(crate) fn bridge_taps(&self) -> Result<(), LabError> {

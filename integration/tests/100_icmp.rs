@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use integration::address::{CLIENT, HOST_DEVICE};
+use integration::address::{CLIENT, HOST_DEVICE, LIP};
 use integration::iperf::{self, Iperf};
 use integration::{Capture, FullNat, Settings, settle};
 
@@ -36,6 +36,24 @@ fn a_client_discovers_the_mtu_of_the_way_to_its_server() {
     assert!(bytes > 1 << 20, "{bytes} bytes");
     assert!(packets.count("icmp.type == 3 && icmp.code == 4 && icmp.mtu == 1280 && ip.src == 10.0.0.100").unwrap() > 0);
     let route = lab.client.run("ip route get 10.0.0.100").unwrap();
+    assert!(route.contains("mtu 1280"), "{route}");
+    settle(scene.dataplane.cli(), Duration::from_secs(20)).unwrap();
+}
+
+#[test]
+fn a_server_discovers_the_mtu_of_a_router_on_the_way() {
+    let scene = FullNat::start(Settings { short_timeouts: true, ..Settings::default() }).unwrap();
+    let lab = &scene.lab;
+    scene.add_service("-t", 5201, 0).unwrap();
+    let far = lab.host_behind_client(1280).unwrap();
+    scene.dataplane.cli().run(&format!("dpip route add 10.1.0.0/24 via {CLIENT} dev dpdk1")).unwrap();
+    let _server = Iperf::start(lab, &lab.servers[0]).unwrap();
+    for direction in ["-R", ""] {
+        let bytes = iperf::stream(&far, &format!("-n 16M {direction}")).unwrap();
+        assert!(bytes > 8 << 20, "{bytes} bytes, {direction}");
+    }
+    // The router told the VIP; the server heard of it by the local address it talks to.
+    let route = lab.servers[0].namespace.run(&format!("ip route get {LIP}")).unwrap();
     assert!(route.contains("mtu 1280"), "{route}");
     settle(scene.dataplane.cli(), Duration::from_secs(20)).unwrap();
 }
