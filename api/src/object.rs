@@ -41,6 +41,9 @@ pub enum Scheduler {
     Wrr,
     /// Weighted least connections: the least `(active × 256 + inactive) / weight`.
     Wlc,
+    /// Maglev hashing of the client's address: the same server on every machine with the same servers, and few clients
+    /// that move when one comes or goes. While a client's server is overloaded, the next one.
+    Mh,
 }
 
 impl Scheduler {
@@ -50,6 +53,7 @@ impl Scheduler {
             Scheduler::Rr => "rr",
             Scheduler::Wrr => "wrr",
             Scheduler::Wlc => "wlc",
+            Scheduler::Mh => "mh",
         }
     }
 }

@@ -152,8 +152,9 @@ pub(crate) fn scheduler(text: &str) -> Result<Scheduler, String> {
         "rr" => Ok(Scheduler::Rr),
         "wrr" => Ok(Scheduler::Wrr),
         "wlc" => Ok(Scheduler::Wlc),
-        "conhash" | "mh" | "fo" => Err(format!("scheduler '{text}' comes later")),
-        _ => Err(format!("Scheduler or persistence engine not found: '{text}' is none of rr, wrr, wlc")),
+        "mh" => Ok(Scheduler::Mh),
+        "conhash" | "fo" => Err(format!("scheduler '{text}' comes later")),
+        _ => Err(format!("Scheduler or persistence engine not found: '{text}' is none of rr, wrr, wlc, mh")),
     }
 }
 

@@ -108,7 +108,7 @@ impl<'a> Changes<'a> {
     }
 
     fn edit_service(&mut self) -> String {
-        let scheduler = ["rr", "wrr", "wlc"][self.random.usize(..3)];
+        let scheduler = ["rr", "wrr", "wlc", "mh"][self.random.usize(..4)];
         let timeout = self.random.u8(60..90);
         self.ipvsadm(&format!("-E {SERVICE} -s {scheduler} --conn-timeout {timeout}"))
     }

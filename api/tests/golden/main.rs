@@ -197,6 +197,7 @@ fn objects() -> Vec<(&'static str, Object)> {
         ("rr", Object::Service(service(Scheduler::Rr))),
         ("wrr", Object::Service(service(Scheduler::Wrr))),
         ("wlc", Object::Service(service(Scheduler::Wlc))),
+        ("mh", Object::Service(service(Scheduler::Mh))),
         ("udp", Object::Service(Service::new(service_key(Protocol::Udp), Scheduler::Rr))),
         ("with a timeout", {
             let timeout = Some(600);

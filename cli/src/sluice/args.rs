@@ -333,7 +333,7 @@ pub(super) enum Service {
     Add {
         #[command(flatten)]
         service: Key,
-        /// How it picks servers: rr, wrr or wlc
+        /// How it picks servers: rr, wrr, wlc or mh
         #[arg(long, value_parser = value::scheduler, default_value = "wlc")]
         scheduler: Scheduler,
         #[command(flatten)]
@@ -343,7 +343,7 @@ pub(super) enum Service {
     Edit {
         #[command(flatten)]
         service: Key,
-        /// How it picks servers: rr, wrr or wlc
+        /// How it picks servers: rr, wrr, wlc or mh
         #[arg(long, value_parser = value::scheduler)]
         scheduler: Option<Scheduler>,
         #[command(flatten)]

@@ -15,6 +15,7 @@ mod id;
 mod isn;
 mod kernel;
 pub mod lease;
+mod maglev;
 pub mod neighbour;
 mod output;
 mod parse;

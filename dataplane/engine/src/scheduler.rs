@@ -1,5 +1,7 @@
 //! Which server takes a new connection. Each worker schedules for itself, with a cursor of its own per service.
 
+use std::net::Ipv4Addr;
+
 use crate::counters::Counters;
 use crate::snapshot::{Server, Service};
 
@@ -12,6 +14,8 @@ pub enum Scheduler {
     WeightedRoundRobin,
     /// Weighted least connections.
     WeightedLeastConnections,
+    /// Maglev's hash of the client's address.
+    Maglev,
 }
 
 /// Where a worker is in a service's rotation. It survives configuration changes, and any value is valid.
@@ -23,27 +27,38 @@ pub struct Cursor {
 }
 
 impl Service {
-    /// Picks a server with a weight above zero that `admits` another connection, if there is any.
+    /// Picks a server for a client's connection: one with a weight above zero that `admits` another, if there is any.
     pub fn schedule(
         &self,
         cursor: &mut Cursor,
         counters: &Counters,
+        client: Ipv4Addr,
         mut admits: impl FnMut(u32) -> bool,
     ) -> Option<&Server> {
         match self.scheduler {
             Scheduler::RoundRobin => self.round_robin(cursor, &mut admits),
             Scheduler::WeightedRoundRobin => self.weighted_round_robin(cursor, &mut admits),
             Scheduler::WeightedLeastConnections => self.weighted_least_connections(counters, &mut admits),
+            Scheduler::Maglev => self.by_client(client, &mut admits),
         }
     }
 
     fn round_robin(&self, cursor: &mut Cursor, admits: &mut impl FnMut(u32) -> bool) -> Option<&Server> {
-        let count = self.servers.len();
-        let start = cursor.next as usize % count.max(1);
-        let mut takes = |at: usize| self.servers[at].weight > 0 && admits(self.servers[at].slot);
-        let picked = (start..count).chain(0..start).find(|&at| takes(at))?;
+        let picked = self.first_from(cursor.next as usize % self.servers.len().max(1), admits)?;
         cursor.next = picked as u32 + 1;
         Some(&self.servers[picked])
+    }
+
+    /// The first server from that one on, and round, that may be picked.
+    fn first_from(&self, start: usize, admits: &mut impl FnMut(u32) -> bool) -> Option<usize> {
+        let mut takes = |at: usize| self.servers[at].weight > 0 && admits(self.servers[at].slot);
+        (start..self.servers.len()).chain(0..start).find(|&at| takes(at))
+    }
+
+    /// The client's server by its hash; while that is overloaded, the next that is not.
+    fn by_client(&self, client: Ipv4Addr, admits: &mut impl FnMut(u32) -> bool) -> Option<&Server> {
+        let own = self.maglev.as_ref()?.pick(client);
+        self.first_from(own, admits).map(|picked| &self.servers[picked])
     }
 
     /// The classic rotation of IPVS: turn after turn with a threshold that falls by the greatest common divisor of the
@@ -91,13 +106,13 @@ impl Service {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-    use std::net::Ipv4Addr;
-
     use proptest::prelude::*;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
     use crate::counters::Slots;
+
+    const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 48);
 
     fn service(scheduler: Scheduler, weights: &[u32]) -> Service {
         let servers = weights
@@ -119,7 +134,10 @@ mod tests {
 
     fn picks(service: &Service, n: usize) -> Vec<u32> {
         let (mut cursor, counters) = (Cursor::default(), counters(service.servers.len()));
-        (0..n).filter_map(|_| service.schedule(&mut cursor, &counters, |_| true)).map(|server| server.slot).collect()
+        (0..n)
+            .filter_map(|_| service.schedule(&mut cursor, &counters, CLIENT, |_| true))
+            .map(|server| server.slot)
+            .collect()
     }
 
     #[test]
@@ -139,10 +157,16 @@ mod tests {
     #[test]
     fn overloaded_servers_are_passed_over() {
         let counters = counters(3);
-        for scheduler in [Scheduler::RoundRobin, Scheduler::WeightedRoundRobin, Scheduler::WeightedLeastConnections] {
+        for scheduler in [
+            Scheduler::RoundRobin,
+            Scheduler::WeightedRoundRobin,
+            Scheduler::WeightedLeastConnections,
+            Scheduler::Maglev,
+        ] {
             let service = service(scheduler, &[9, 1, 0]);
             let mut cursor = Cursor::default();
-            let mut pick = |full: &[u32]| service.schedule(&mut cursor, &counters, |slot| !full.contains(&slot));
+            let mut pick =
+                |full: &[u32]| service.schedule(&mut cursor, &counters, CLIENT, |slot| !full.contains(&slot));
             for _ in 0..5 {
                 assert_eq!(pick(&[0]).map(|server| server.slot), Some(1), "{scheduler:?}");
                 assert_eq!(pick(&[1]).map(|server| server.slot), Some(0), "{scheduler:?}");
@@ -152,11 +176,29 @@ mod tests {
     }
 
     #[test]
+    fn a_client_keeps_its_server_while_that_has_room() {
+        let (service, counters) = (service(Scheduler::Maglev, &[1, 1, 0, 1]), counters(4));
+        let pick = |client: u32, full: Option<u32>| {
+            let admits = |slot| Some(slot) != full;
+            service.schedule(&mut Cursor::default(), &counters, client.into(), admits).map(|server| server.slot)
+        };
+        let mut seen = BTreeSet::new();
+        for client in 0..100 {
+            let own = pick(client, None).unwrap();
+            assert_eq!(pick(client, None), Some(own));
+            let other = pick(client, Some(own)).unwrap();
+            assert!(other != own && other != 2);
+            seen.insert(own);
+        }
+        assert_eq!(seen, [0, 1, 3].into());
+    }
+
+    #[test]
     fn a_cursor_of_another_configuration_is_harmless() {
         let counters = counters(2);
         for scheduler in [Scheduler::RoundRobin, Scheduler::WeightedRoundRobin] {
             let mut cursor = Cursor { next: 77, threshold: 900 };
-            assert!(service(scheduler, &[1, 2]).schedule(&mut cursor, &counters, |_| true).is_some());
+            assert!(service(scheduler, &[1, 2]).schedule(&mut cursor, &counters, CLIENT, |_| true).is_some());
         }
     }
 
@@ -164,7 +206,7 @@ mod tests {
     fn least_connections_weighs_active_ones_256_times() {
         let counters = counters(3);
         let service = service(Scheduler::WeightedLeastConnections, &[1, 2, 0]);
-        let pick = || service.schedule(&mut Cursor::default(), &counters, |_| true).map(|server| server.slot);
+        let pick = || service.schedule(&mut Cursor::default(), &counters, CLIENT, |_| true).map(|server| server.slot);
         assert_eq!(pick(), Some(0));
         counters.server(0).inactive.add(1);
         assert_eq!(pick(), Some(1));

@@ -10,6 +10,7 @@ use prefix_trie::PrefixMap;
 
 use crate::flow::State;
 use crate::id::InterfaceId;
+use crate::maglev;
 use crate::scheduler::Scheduler;
 pub use crate::services::Services;
 use crate::time::Tick;
@@ -181,6 +182,8 @@ pub struct Service {
     pub(crate) greatest_weight: u32,
     /// The greatest common divisor of the weights; 0 when there is none.
     pub(crate) weight_step: u32,
+    /// The servers by the clients' hash, if they are picked by it and any may be.
+    pub(crate) maglev: Option<maglev::Table>,
 }
 
 impl Service {
@@ -188,7 +191,8 @@ impl Service {
     pub fn new(slot: u32, scheduler: Scheduler, servers: Vec<Server>, locals: Vec<Local>) -> Self {
         let greatest_weight = servers.iter().map(|server| server.weight).max().unwrap_or(0);
         let weight_step = servers.iter().map(|server| server.weight).fold(0, greatest_common_divisor);
-        Service { slot, scheduler, servers, locals, connection_timeout: 0, greatest_weight, weight_step }
+        let maglev = if scheduler == Scheduler::Maglev { maglev::Table::new(&servers) } else { None };
+        Service { slot, scheduler, servers, locals, connection_timeout: 0, greatest_weight, weight_step, maglev }
     }
 }
 

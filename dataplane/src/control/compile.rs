@@ -159,6 +159,7 @@ fn compile_service(desired: &Desired, key: &ServiceKey) -> Option<Service> {
         api::Scheduler::Rr => Scheduler::RoundRobin,
         api::Scheduler::Wrr => Scheduler::WeightedRoundRobin,
         api::Scheduler::Wlc => Scheduler::WeightedLeastConnections,
+        api::Scheduler::Mh => Scheduler::Maglev,
     };
     let servers = desired.servers_of(key).filter_map(|entry| {
         let server = &entry.object;

@@ -56,7 +56,8 @@ impl<B: Buffer> Worker<'_, B> {
         let service = service_for(context.snapshot, segment)?;
         let cursor = self.cursors.get_mut(service.slot as usize).ok_or(DropReason::NoService)?;
         let (gates, counters) = (&mut self.gates, &self.counters);
-        let picked = service.schedule(cursor, counters, |slot| gates.admits(slot, counters.server(slot)));
+        let picked =
+            service.schedule(cursor, counters, segment.key.source, |slot| gates.admits(slot, counters.server(slot)));
         let missed = |slot| counters.local(slot).missed.add(1);
         let admission = self.plan(context.snapshot, service, picked, (segment, over), missed)?;
         self.connect(context, segment, &admission)
@@ -71,7 +72,7 @@ impl<B: Buffer> Worker<'_, B> {
     ) -> Result<Admission<'s>, DropReason> {
         let service = service_for(snapshot, segment)?;
         let mut cursor = *self.cursors.get(service.slot as usize).ok_or(DropReason::NoService)?;
-        let picked = service.schedule(&mut cursor, &self.counters, |slot| self.gates.is_open(slot));
+        let picked = service.schedule(&mut cursor, &self.counters, segment.key.source, |slot| self.gates.is_open(slot));
         self.plan(snapshot, service, picked, (segment, over), |_| {})
     }
 
