@@ -42,7 +42,7 @@ pub use command::{Finished, run};
 pub use dataplane::{Dataplane, Driver, MEMORY_MIB, Settings};
 pub use error::LabError;
 pub use fullnat::FullNat;
-pub use lab::Lab;
+pub use lab::{Host, Lab};
 pub use machine::Machine;
 pub use netns::Namespace;
 pub use process::Process;

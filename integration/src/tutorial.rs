@@ -9,6 +9,9 @@ pub const SCRIPT: &str = include_str!("../tutorial/tutorial-fnat.sh");
 /// The script of "Full-NAT with OSPF/ECMP (two-arm)".
 pub const OSPF_SCRIPT: &str = include_str!("../tutorial/tutorial-fnat-ospf.sh");
 
+/// The commands of the test case of "Packet Capture and Tcpdump" (one-arm).
+pub const CAPTURE_SCRIPT: &str = include_str!("../tutorial/pkt-cap.sh");
+
 /// The commands that list what the script has set up, with what the tutorial says they print.
 pub const LISTINGS: [(&str, &str); 4] = [
     ("dpip addr show", include_str!("../tutorial/dpip-addr-show.txt")),

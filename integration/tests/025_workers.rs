@@ -43,6 +43,11 @@ fn all_is_well_with(workers: usize, driver: Driver) {
 }
 
 #[test]
+fn one_worker() {
+    all_is_well_with(1, Driver::AfPacket);
+}
+
+#[test]
 fn two_workers_are_as_one() {
     all_is_well_with(2, Driver::AfPacket);
 }
