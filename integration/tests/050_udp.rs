@@ -31,7 +31,7 @@ const LARGE: usize = 8 << 10;
 
 #[test]
 fn datagrams_in_fragments_come_back() {
-    for workers in [1, 2] {
+    for workers in [1, 2, 4] {
         let settings = Settings { short_timeouts: true, workers, driver: Driver::Tap };
         let scene = FullNat::start(settings).unwrap();
         let lab = &scene.lab;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use integration::address::{CLIENT, HOST_DEVICE, LIP};
 use integration::iperf::{self, Iperf};
-use integration::{Capture, FullNat, Settings, settle};
+use integration::{Capture, Driver, FullNat, Settings, settle};
 
 #[test]
 fn a_port_that_the_server_has_closed_is_refused_to_the_client() {
@@ -42,7 +42,17 @@ fn a_client_discovers_the_mtu_of_the_way_to_its_server() {
 
 #[test]
 fn a_server_discovers_the_mtu_of_a_router_on_the_way() {
-    let scene = FullNat::start(Settings { short_timeouts: true, ..Settings::default() }).unwrap();
+    discover_the_mtu_of_a_router(1, Driver::AfPacket);
+}
+
+#[test]
+fn a_server_discovers_it_through_several_workers() {
+    discover_the_mtu_of_a_router(2, Driver::AfPacket);
+    discover_the_mtu_of_a_router(4, Driver::Tap);
+}
+
+fn discover_the_mtu_of_a_router(workers: usize, driver: Driver) {
+    let scene = FullNat::start(Settings { short_timeouts: true, workers, driver }).unwrap();
     let lab = &scene.lab;
     scene.add_service("-t", 5201, 0).unwrap();
     let far = lab.host_behind_client(1280).unwrap();
