@@ -119,6 +119,10 @@ counted! {
         DuplicateAddress => "duplicate_address",
         /// A connection was ended with its server, which is quiescent or whose drain is over.
         ConnectionEnded => "connection_ended",
+        /// A connection that had not been established, or answered, was ended to make room for another.
+        EmbryonicEvicted => "embryonic_evicted",
+        /// A connection that was over, and only remembered, was.
+        ClosedEvicted => "closed_evicted",
         /// There was no buffer for a packet to be made.
         NoBuffer => "no_buffer",
         /// A packet was dropped without an ICMP error to its sender, because there were too many of those.

@@ -10,7 +10,7 @@ use std::net::Ipv4Addr;
 
 use net::ipv4;
 
-use crate::flow::FlowKey;
+use crate::flow::{FlowKey, Queue};
 use crate::id::WorkerId;
 use crate::steering::{Steering, TABLE_LEN};
 
@@ -33,6 +33,8 @@ struct Bucket {
     next: [u16; TABLE_LEN],
     /// Which class's turn it is.
     turn: u16,
+    /// Connections that may make way, by the classes of their ports.
+    expendable: [Queue; TABLE_LEN],
 }
 
 /// The ports of one local address.
@@ -57,13 +59,19 @@ fn bucket_of(remote: (Ipv4Addr, u16)) -> usize {
     (mixed >> 60) as usize
 }
 
+/// What replies of a remote endpoint are looked up by, their destination port not known yet.
+fn reply(remote: (Ipv4Addr, u16), local: Ipv4Addr) -> FlowKey {
+    FlowKey { source: remote.0, destination: local, source_port: remote.1, destination_port: 0, protocol: ipv4::TCP }
+}
+
 impl PortPool {
     /// The memory one takes.
     pub const BYTES: usize = size_of::<PortPool>() + BUCKETS * size_of::<Bucket>();
 
     /// A pool with every port free.
     pub fn new() -> Self {
-        let bucket = || Bucket { used: [0; WORDS], next: [0; TABLE_LEN], turn: 0 };
+        let bucket =
+            || Bucket { used: [0; WORDS], next: [0; TABLE_LEN], turn: 0, expendable: [Queue::EMPTY; TABLE_LEN] };
         PortPool { buckets: (0..BUCKETS).map(|_| bucket()).collect() }
     }
 
@@ -78,16 +86,35 @@ impl PortPool {
     ) -> Option<FreePort> {
         let number = bucket_of(remote);
         let bucket = self.buckets.get(number)?;
-        let reply = FlowKey {
-            source: remote.0,
-            destination: local,
-            source_port: remote.1,
-            destination_port: 0,
-            protocol: ipv4::TCP,
-        };
-        let mut classes = steering.classes(&reply, worker, usize::from(bucket.turn));
+        let mut classes = steering.classes(&reply(remote, local), worker, usize::from(bucket.turn));
         let (class, position) = classes.find_map(|class| Some((class, bucket.find(steering, class)?)))?;
         Some(FreePort { port: steering.port_at(position)?, bucket: number, class, position })
+    }
+
+    /// The connection that has to give up its port where [`PortPool::find`] finds none: of those that may make way and
+    /// whose ports are of the class that is next, the one that has been silent for longest.
+    pub fn holder(
+        &self,
+        steering: &Steering,
+        worker: WorkerId,
+        local: Ipv4Addr,
+        remote: (Ipv4Addr, u16),
+    ) -> Option<u32> {
+        let bucket = self.buckets.get(bucket_of(remote))?;
+        let mut classes = steering.classes(&reply(remote, local), worker, usize::from(bucket.turn));
+        classes.find_map(|class| bucket.expendable[class].first())
+    }
+
+    /// A port in use as it will be found when it is given back, for the same or another remote endpoint of the bucket.
+    pub fn if_released(steering: &Steering, remote: (Ipv4Addr, u16), port: u16) -> Option<FreePort> {
+        let position = steering.position_of(port)?;
+        Some(FreePort { port, bucket: bucket_of(remote), class: steering.class_of(port), position })
+    }
+
+    /// The queue of the connections that may make way, of those whose ports lead back by the same entry of the table as
+    /// that of a connection towards `remote` from `port`.
+    pub fn queue(&mut self, steering: &Steering, remote: (Ipv4Addr, u16), port: u16) -> &mut Queue {
+        &mut self.buckets[bucket_of(remote)].expendable[steering.class_of(port)]
     }
 
     /// Hands out a port that was found and has not been handed out since.
@@ -153,10 +180,6 @@ mod tests {
         Some(found.port)
     }
 
-    fn reply(port: u16) -> FlowKey {
-        FlowKey { source: SERVER.0, destination: LOCAL, source_port: 80, destination_port: port, protocol: 6 }
-    }
-
     #[test]
     fn the_workers_hand_out_every_port_once_and_replies_come_back() {
         for workers in [1, 2, 3, 7, 8, 16] {
@@ -165,7 +188,10 @@ mod tests {
             for worker in 0..workers {
                 let mut pool = PortPool::new();
                 while let Some(port) = take(&mut pool, &steering, worker) {
-                    assert_eq!(steering.owner(&reply(port)), WorkerId(worker));
+                    assert_eq!(
+                        steering.owner(&FlowKey { destination_port: port, ..reply(SERVER, LOCAL) }),
+                        WorkerId(worker)
+                    );
                     assert!(all.insert(port), "port {port} was handed out twice");
                 }
             }

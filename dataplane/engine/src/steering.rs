@@ -116,6 +116,11 @@ impl Steering {
         self.ports.ordered.get(position).copied()
     }
 
+    /// The class of a port.
+    pub(crate) fn class_of(&self, port: u16) -> usize {
+        class_of(&self.contributions, port)
+    }
+
     /// The position of a port; `None` for one that is never handed out.
     pub(crate) fn position_of(&self, port: u16) -> Option<usize> {
         let offset = port.checked_sub(FIRST)?;
@@ -125,13 +130,7 @@ impl Steering {
 
 impl PortClasses {
     fn new(contributions: &[[u32; 256]; INPUT_LEN]) -> Option<Self> {
-        let class = |port: u16| {
-            let [high, low] = port.to_be_bytes();
-            index(
-                contributions[DESTINATION_PORT][usize::from(high)]
-                    ^ contributions[DESTINATION_PORT + 1][usize::from(low)],
-            )
-        };
+        let class = |port| class_of(contributions, port);
         let mut ordered: Vec<u16> = (FIRST..=u16::MAX).collect();
         ordered.sort_by_key(|&port| (class(port), port));
         let mut starts = [0; TABLE_LEN + 1];
@@ -143,6 +142,12 @@ impl PortClasses {
         let every_class_has_ports = starts.windows(2).all(|pair| pair[0] < pair[1]);
         every_class_has_ports.then(|| PortClasses { ordered: ordered.into(), positions: positions.into(), starts })
     }
+}
+
+/// What a destination port adds to the table index.
+fn class_of(contributions: &[[u32; 256]; INPUT_LEN], port: u16) -> usize {
+    let [high, low] = port.to_be_bytes().map(usize::from);
+    index(contributions[DESTINATION_PORT][high] ^ contributions[DESTINATION_PORT + 1][low])
 }
 
 fn index(hash: u32) -> usize {

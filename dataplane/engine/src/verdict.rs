@@ -98,6 +98,8 @@ pub enum Standing {
     New {
         /// Whether a connection between the same endpoints, which is over, makes way for it.
         replaces: bool,
+        /// Whether another connection, which is not established or is over, makes way for want of an entry or a port.
+        evicts: bool,
     },
 }
 

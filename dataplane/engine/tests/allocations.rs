@@ -10,7 +10,7 @@ use std::time::Duration;
 use arrayvec::ArrayVec;
 use engine::capture::{Carried, Ends, Filter};
 use engine::neighbour::Note;
-use engine::{BURST, InterfaceId, KernelClass, Output, WorkerId};
+use engine::{BURST, Event, InterfaceId, KernelClass, Output, WorkerId};
 use net::tcp::Flags;
 use net::{Buffer, HeapBuffer, HeapPool, Meta, Pool, build};
 use support::fragments::*;
@@ -125,7 +125,7 @@ fn a_million_packets_allocate_nothing() {
         packets += burst.len() as u64;
         wanted += burst.iter().filter(|packet| filter.wants(packet.bytes())).count();
         world.worker.receive(&world.snapshot, world.now, &mut burst, &mut sink);
-        world.now = world.now + Duration::from_millis(40);
+        world.now = world.now + Duration::from_millis(200);
         let live = world.counters().connections.get();
         while world.worker.tick(&world.snapshot, world.now, &mut sink) {}
         ends += live.saturating_sub(world.counters().connections.get());
@@ -139,6 +139,8 @@ fn a_million_packets_allocate_nothing() {
     }
     assert_eq!(allocations() - before, 0, "allocations where a worker explains");
     assert!(ends > 4096, "not even one table of flows ended meanwhile: {ends}");
+    let evicted = world.counters().events(Event::EmbryonicEvicted).get();
+    assert!(evicted > 4096, "nor did one make way for others: {evicted}");
     assert!(wanted > 100_000, "a capture wants many of them: {wanted}");
     assert!(sink.sent > 100_000, "packets went out: {}", sink.sent);
 }

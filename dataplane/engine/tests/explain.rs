@@ -306,7 +306,10 @@ fn tally(world: &World) -> (Vec<u64>, String) {
 const CONSUMED: usize = 0;
 const HELD: usize = 1;
 const TO_KERNEL: usize = 3;
+const CONNECTIONS: usize = 6;
 const DROPS: usize = 7;
+
+const EVICTIONS: [Event; 2] = [Event::EmbryonicEvicted, Event::ClosedEvicted];
 
 /// Whether the bytes are what leaves: fragments are given an identification, and the header's checksum follows.
 fn leaves_as(expected: &[u8], sent: &[u8]) -> bool {
@@ -375,7 +378,11 @@ fn compare(world: &mut World, interface: InterfaceId, frame: &[u8], verdict: &Ve
         let flows = world.flows();
         let flow = flows.iter().find(|flow| flow.endpoints == connection.endpoints).expect("the connection is there");
         assert_eq!((flow.state, flow.server_slot), (connection.next, connection.server_slot));
-        assert!(connection.standing != Standing::New { replaces: false } || after[6] > before[6]);
+        if let Standing::New { replaces, evicts } = connection.standing {
+            let evictions: u64 = EVICTIONS.map(|event| more(DROPS + DropReason::COUNT + event as usize)).iter().sum();
+            assert_eq!(evictions, u64::from(evicts), "evicted connections");
+            assert_eq!(more(CONNECTIONS), 1u64.wrapping_sub(u64::from(replaces) + u64::from(evicts)));
+        }
     }
     world.settle();
     world.assert_balanced();

@@ -34,8 +34,12 @@ pub(super) fn advice(reason: DropReason) -> &'static str {
         DropReason::NoServer => "every server has weight 0 or drains: see sluice server show, and set a weight",
         DropReason::Overload => "every server has as many connections as its upper threshold: raise it, or add servers",
         DropReason::NoLocalAddress => "give the service a local address: sluice laddr add",
-        DropReason::NoPort => "all ports of the local addresses are in use: add another with sluice laddr add",
-        DropReason::ConnectionTableFull => "raise the number of connections in the configuration and restart",
+        DropReason::NoPort => {
+            "established connections have all ports of the local addresses: add another with sluice laddr add"
+        }
+        DropReason::ConnectionTableFull => {
+            "the table is full of established connections: raise connections in the configuration and restart"
+        }
         DropReason::DuplicateConnection => {
             "another connection has these endpoints: please report it, with what sluice conn show says"
         }

@@ -163,7 +163,7 @@ fn connection(connection: &Connection) -> ExplainedConnection {
     let endpoints = &connection.endpoints;
     let protocol = if endpoints.protocol == ipv4::TCP { Protocol::Tcp } else { Protocol::Udp };
     let (is_new, replaces, idle, expires_in) = match connection.standing {
-        Standing::New { replaces } => (true, replaces, 0, 0),
+        Standing::New { replaces, .. } => (true, replaces, 0, 0),
         Standing::Established { idle, expires_in } => (false, false, idle, expires_in),
     };
     ExplainedConnection {

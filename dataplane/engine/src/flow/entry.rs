@@ -6,6 +6,7 @@ use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 use super::index::Direction;
 use super::key::FlowKey;
+use super::queue::Place;
 use super::state::State;
 use crate::cpu::prefetch;
 use crate::id::NextHop;
@@ -56,6 +57,8 @@ pub struct Flow {
     pub(super) wheel_next: u32,
     pub(super) wheel_previous: u32,
     pub(super) wheel_slot: u32,
+    /// Its places in the queues of flows that may be ended to make room, by [`Queued`](super::queue::Queued).
+    pub(super) places: [Place; 2],
 
     // What resets are made of, if nobody else ends the connection.
     /// What the server acknowledged last, in its own view of the client's numbers.
@@ -64,7 +67,7 @@ pub struct Flow {
     client_acknowledged: u32,
     /// The service's timeout, in ticks; 0 for those of the states.
     pub(crate) service_timeout: u32,
-    reserved: [u32; 7],
+    reserved: [u32; 3],
 }
 
 const _: () = assert!(size_of::<Flow>() == 128);

@@ -6,6 +6,7 @@
 mod entry;
 mod index;
 mod key;
+mod queue;
 mod state;
 mod table;
 mod wheel;
@@ -13,5 +14,6 @@ mod wheel;
 pub use entry::{Endpoints, Flow};
 pub use index::Direction;
 pub use key::{FlowHasher, FlowKey};
+pub use queue::Queue;
 pub use state::{State, TcpEvent, after_tcp, after_udp};
 pub use table::{FlowTable, NoRoom, Region, region_size};

@@ -81,6 +81,20 @@ impl State {
         }
     }
 
+    /// Whether both ends have closed the connection, or one has reset it.
+    pub fn is_over(self) -> bool {
+        matches!(self, State::TcpTimeWait | State::TcpClose)
+    }
+
+    /// Whether a connection in this state may be ended to make room for another: it has not been established, nor
+    /// answered if it is UDP, or it is over.
+    pub fn is_expendable(self) -> bool {
+        !matches!(
+            self,
+            State::TcpEstablished | State::TcpFinWait | State::TcpCloseWait | State::TcpLastAck | State::UdpNormal
+        )
+    }
+
     /// Whether a connection in this state counts as active.
     pub fn is_active(self) -> bool {
         self == State::TcpEstablished

@@ -5,6 +5,7 @@ use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 use super::entry::{Endpoints, Flow, NONE};
 use super::index::{Bucket, Direction, Index, MAX_FLOWS, buckets_for};
 use super::key::{FlowHasher, FlowKey};
+use super::queue::{Queue, Queued};
 use super::state::State;
 use super::wheel::{SLOTS, Wheel};
 use crate::time::Tick;
@@ -22,7 +23,8 @@ struct Header {
     hash_key: [u64; 4],
     free: u32,
     live: u32,
-    reserved: [u32; 2],
+    /// The flows that may be ended to make room.
+    expendable: Queue,
 }
 
 /// The bytes a table of this many flows takes.
@@ -83,7 +85,8 @@ impl<'m> FlowTable<'m> {
         let (buckets, rest) = <[Bucket]>::mut_from_prefix_with_elems(rest, buckets_for(flows)).ok()?;
         let (entries, rest) = <[Flow]>::mut_from_prefix_with_elems(rest, flows as usize).ok()?;
         let (heads, _) = <[u32]>::mut_from_prefix_with_elems(rest, SLOTS).ok()?;
-        *header = Header { magic: MAGIC, version: VERSION, flows, hash_key, free: 0, live: 0, reserved: [0; 2] };
+        let (free, live, expendable) = (0, 0, Queue::EMPTY);
+        *header = Header { magic: MAGIC, version: VERSION, flows, hash_key, free, live, expendable };
         buckets.zero();
         for (number, flow) in entries.iter_mut().enumerate() {
             flow.zero();
@@ -222,6 +225,24 @@ impl<'m> FlowTable<'m> {
             self.wheel.unlink(self.flows, number);
             self.wheel.link(self.flows, number);
         }
+    }
+
+    /// Says that a flow may be ended to make room from now on: after all others that may. `ports` is the queue of those
+    /// that compete for its port.
+    pub fn offer(&mut self, number: u32, ports: &mut Queue) {
+        self.header.expendable.push(Queued::Entries, self.flows, number);
+        ports.push(Queued::Ports, self.flows, number);
+    }
+
+    /// Says that a flow that was [offered](FlowTable::offer) may be ended no more.
+    pub fn keep(&mut self, number: u32, ports: &mut Queue) {
+        self.header.expendable.remove(Queued::Entries, self.flows, number);
+        ports.remove(Queued::Ports, self.flows, number);
+    }
+
+    /// The flow that was offered first of those that are.
+    pub fn expendable(&self) -> Option<u32> {
+        self.header.expendable.first()
     }
 
     /// The next flow that has expired by `now`, which the caller ends with [`FlowTable::remove_expired`]; `None` when

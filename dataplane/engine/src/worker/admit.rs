@@ -42,7 +42,7 @@ impl<B: Buffer> Worker<'_, B> {
     #[inline]
     pub(super) fn place(&self, segment: &Segment, hash: u64) -> Place {
         let Some((number, direction)) = self.flows.find(&segment.key, hash) else { return Place::New { over: None } };
-        let over = matches!(self.flows.flow(number).state(), State::TcpTimeWait | State::TcpClose);
+        let over = self.flows.flow(number).state().is_over();
         if over && direction == Direction::In && is_opening(segment) {
             Place::New { over: Some(number) }
         } else {
@@ -90,10 +90,12 @@ impl<B: Buffer> Worker<'_, B> {
         if snapshot.routes.lookup(server.address).is_none() {
             return Err(DropReason::NoRoute);
         }
-        let (local, port) = self.find_port(service, &server, segment, missed)?;
-        if self.flows.is_full() && over.is_none() {
-            return Err(DropReason::ConnectionTableFull);
+        let (local, port, mut evicted) = self.find_port(service, &server, segment, missed)?;
+        if self.flows.is_full() && over.or(evicted).is_none() {
+            evicted = Some(self.flows.expendable().ok_or(DropReason::ConnectionTableFull)?);
         }
+        // One that both is over and has the port makes way once.
+        evicted = evicted.filter(|_| evicted != over);
         let endpoints = Endpoints {
             protocol: segment.key.protocol,
             client: (segment.key.source, segment.key.source_port),
@@ -102,7 +104,7 @@ impl<B: Buffer> Worker<'_, B> {
             server: (server.address, server.port),
         };
         let state = if segment.tcp.is_some() { State::TcpNone } else { State::UdpNone };
-        Ok(Admission { service, server, local, port, over, endpoints, state })
+        Ok(Admission { service, server, local, port, over, evicted, endpoints, state })
     }
 
     /// Makes the connection.
@@ -112,10 +114,13 @@ impl<B: Buffer> Worker<'_, B> {
         segment: &Segment,
         admission: &Admission<'_>,
     ) -> Result<u32, DropReason> {
-        let Admission { service, server, local, port, over, endpoints, state } = admission;
+        let Admission { service, server, local, port, over, evicted, endpoints, state } = admission;
         if let Some(number) = *over {
             self.give_back(number);
             self.flows.remove(number);
+        }
+        if let Some(number) = *evicted {
+            self.evict(number);
         }
         let timeout = context.snapshot.timeouts.of(*state, service.connection_timeout);
         let inserted = self.flows.insert(endpoints, *state, timeout, context.tick);
@@ -127,6 +132,7 @@ impl<B: Buffer> Worker<'_, B> {
             pool.take(&self.steering, *port);
         }
         admission.furnish(self.flows.flow_mut(number), context.snapshot, segment, &self.isn, context.now);
+        self.offer(number);
         self.counters.local(local.local_slot).ports_in_use.add(1);
         self.counters.binding(local.binding_slot).add(1);
         let counters = self.counters.server(server.slot);
@@ -136,28 +142,33 @@ impl<B: Buffer> Worker<'_, B> {
         Ok(number)
     }
 
-    /// A port of one of the service's local addresses. Where to begin follows from the client, so the choice of
-    /// address does not fall into step with the choice of server.
+    /// A port of one of the service's local addresses, and if all are in use the connection that makes way for it. Where
+    /// to begin follows from the client, so the choice of address does not fall into step with the choice of server.
     fn find_port(
         &self,
         service: &Service,
         server: &Server,
         segment: &Segment,
         mut missed: impl FnMut(u32),
-    ) -> Result<(Local, FreePort), DropReason> {
+    ) -> Result<(Local, FreePort, Option<u32>), DropReason> {
         let count = service.locals.len();
         if count == 0 {
             return Err(DropReason::NoLocalAddress);
         }
         let start = self.flows.hash(&segment.key) as usize % count;
-        for local in service.locals.iter().cycle().skip(start).take(count.min(LOCALS_TRIED)) {
+        let locals = || service.locals.iter().cycle().skip(start).take(count.min(LOCALS_TRIED));
+        for local in locals() {
             let Some(Some(pool)) = self.pools.get(local.local_slot as usize) else { continue };
             match pool.find(&self.steering, self.id, local.address, (server.address, server.port)) {
-                Some(port) => return Ok((*local, port)),
+                Some(port) => return Ok((*local, port, None)),
                 None => missed(local.local_slot),
             }
         }
-        Err(DropReason::NoPort)
+        let of_another = |local: &Local| {
+            let (port, holder) = self.port_of_another(local, server)?;
+            Some((*local, port, Some(holder)))
+        };
+        locals().find_map(of_another).ok_or(DropReason::NoPort)
     }
 }
 
@@ -175,8 +186,10 @@ pub(super) struct Admission<'s> {
     pub(super) server: Server,
     local: Local,
     port: FreePort,
-    /// The connection that makes way.
+    /// The connection between the same endpoints that makes way.
     pub(super) over: Option<u32>,
+    /// The connection that makes way for want of an entry or a port.
+    pub(super) evicted: Option<u32>,
     pub(super) endpoints: Endpoints,
     pub(super) state: State,
 }

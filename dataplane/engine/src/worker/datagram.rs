@@ -100,7 +100,7 @@ impl<B: Buffer> Worker<'_, B> {
         if self.flows.flow(number).generation() != way.generation {
             return self.discard(packet, DropReason::NoConnection);
         }
-        self.flows.flow_mut(number).touch(context.tick);
+        self.touch(number, context.tick);
         self.count(number, direction, ip);
         let mtu = match self.choose_way(context, number, direction) {
             Ok(mtu) => mtu,

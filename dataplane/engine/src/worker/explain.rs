@@ -80,7 +80,8 @@ impl<B: Buffer> Worker<'_, B> {
                 Ok(admission) => {
                     let mut flow = Flow::new(&admission.endpoints, admission.state, inquiry.now.tick());
                     admission.furnish(&mut flow, snapshot, segment, &self.isn, inquiry.now);
-                    let standing = Standing::New { replaces: admission.over.is_some() };
+                    let (replaces, evicts) = (admission.over.is_some(), admission.evicted.is_some());
+                    let standing = Standing::New { replaces, evicts };
                     inquiry.note(&flow, Direction::In, standing, next_state(flow.state(), Direction::In, segment));
                     (flow, Direction::In)
                 }

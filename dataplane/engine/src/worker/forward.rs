@@ -47,8 +47,8 @@ impl<B: Buffer> Worker<'_, B> {
 
     /// Moves the connection on by a packet, and counts it.
     fn advance<O>(&mut self, context: &Context<'_, O>, number: u32, direction: Direction, segment: &Segment) {
+        self.touch(number, context.tick);
         let flow = self.flows.flow_mut(number);
-        flow.touch(context.tick);
         if let Some(tcp) = segment.tcp.as_ref().filter(|tcp| tcp.flags.contains(Flags::ACK)) {
             flow.note_acknowledgement(direction, tcp.ack);
         }

@@ -12,6 +12,7 @@ mod hit;
 mod kernel;
 mod list;
 mod local;
+mod making_way;
 mod refuse;
 mod related;
 mod reset;
@@ -328,10 +329,18 @@ impl<'m, B: Buffer> Worker<'m, B> {
         }
         let timeout = snapshot.timeouts.of(state, flow.service_timeout);
         self.flows.set_state(number, state, timeout);
+        match (old.is_expendable(), state.is_expendable()) {
+            (true, false) => self.keep(number),
+            (false, true) => self.offer(number),
+            (true, true) | (false, false) => {}
+        }
     }
 
     /// Gives back what a flow that ends has held.
     fn give_back(&mut self, number: u32) {
+        if self.flows.flow(number).state().is_expendable() {
+            self.keep(number);
+        }
         let flow = self.flows.flow(number);
         let endpoints = flow.endpoints();
         let local = self.counters.local(flow.local_slot);

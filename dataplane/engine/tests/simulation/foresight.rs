@@ -29,6 +29,7 @@ struct Tally {
     held: u64,
     to_kernel: u64,
     connections: u64,
+    evictions: u64,
 }
 
 impl Tally {
@@ -40,6 +41,7 @@ impl Tally {
             held: counters.held.get(),
             to_kernel: counters.to_kernel.get(),
             connections: counters.connections.get(),
+            evictions: member.evictions(),
         }
     }
 }
@@ -83,9 +85,13 @@ impl Foresight {
             Fate::Drop { reason, .. } => dropped(reason) >= 1,
         };
         assert!(came_true, "{fate:?} was foretold; sent {:?}, drops {:?}", wire.sent, after.drops);
-        let new = self.verdict.connection.is_some_and(|c| c.standing == Standing::New { replaces: false });
-        let begun = after.connections > before.connections;
-        assert_eq!(new && !matches!(fate, Fate::Redirect(_)), begun, "{fate:?}: a connection was to begin or not to");
+        let (begins, makes_way) = match self.verdict.connection.map(|connection| connection.standing) {
+            Some(Standing::New { replaces, evicts }) => (1, [u64::from(replaces), u64::from(evicts)]),
+            Some(Standing::Established { .. }) | None => (0, [0, 0]),
+        };
+        let expected = before.connections + begins - makes_way.iter().sum::<u64>();
+        assert_eq!(after.connections, expected, "{fate:?}: a connection was to begin or not to");
+        assert_eq!(after.evictions, before.evictions + makes_way[1], "{fate:?}: another was to make way or not to");
     }
 
     fn packet(&self) -> &[u8] {

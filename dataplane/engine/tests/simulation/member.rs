@@ -11,7 +11,7 @@ use engine::neighbour::{Limits, NeighbourKey, Note, Update};
 use engine::port::PortPool;
 use engine::snapshot::Snapshot;
 use engine::steering::Steering;
-use engine::{FlowPage, FlowRow, InterfaceId, KernelClass, Output, Secrets, Tick, Time, Worker, WorkerId};
+use engine::{Event, FlowPage, FlowRow, InterfaceId, KernelClass, Output, Secrets, Tick, Time, Worker, WorkerId};
 use net::{Buffer, HeapBuffer, HeapPool, MacAddr, Pool};
 
 use crate::plan::Plan;
@@ -90,6 +90,17 @@ impl<'m> Member<'m> {
 
     pub fn counters(&self) -> &Counters {
         self.worker.counters()
+    }
+
+    /// Connections that made way for others so far.
+    pub fn evictions(&self) -> u64 {
+        let events = [Event::EmbryonicEvicted, Event::ClosedEvicted];
+        events.iter().map(|&event| self.counters().events(event).get()).sum()
+    }
+
+    /// Entries of its table that are free.
+    pub fn room(&self, sizes: &Sizes) -> usize {
+        sizes.flows as usize - self.counters().connections.get() as usize
     }
 
     pub fn post(&mut self, mail: Mail) {

@@ -40,7 +40,10 @@ pub struct Conn {
 /// What a worker has just done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deed {
-    Packets,
+    /// It took some, for which so many connections made way.
+    Packets {
+        evicted: usize,
+    },
     /// It looked for what is due; whether nothing is left.
     Tick(bool),
     Mail,
@@ -76,6 +79,16 @@ fn timeout(state: State, service: u32) -> u32 {
         State::TcpSynReceived | State::TcpSynAck => 30,
         State::TcpFinWait | State::TcpTimeWait | State::TcpCloseWait | State::TcpLastAck => 7,
         State::TcpListen => 120,
+    }
+}
+
+/// Whether a connection was not established yet, or never answered, or is over.
+fn may_make_way(state: State) -> bool {
+    match state {
+        State::TcpNone | State::TcpSynSent | State::TcpSynReceived | State::TcpSynAck | State::TcpListen => true,
+        State::TcpTimeWait | State::TcpClose | State::UdpNone | State::UdpOneWay => true,
+        State::TcpEstablished | State::TcpFinWait | State::TcpCloseWait | State::TcpLastAck => false,
+        State::UdpNormal => false,
     }
 }
 
@@ -117,12 +130,22 @@ impl Shadow {
         let mine: Vec<usize> = self.live().filter(|(_, conn)| conn.worker == worker).map(|(n, _)| n).collect();
         let gone: Vec<usize> = mine.iter().copied().filter(|&n| !listed.contains_key(&self.conns[n].keys())).collect();
         let known: BTreeSet<(Key, Key)> = mine.iter().map(|&n| self.conns[n].keys()).collect();
+        let reopened = |conn: &Conn| packets.iter().any(|&(id, _)| sent[id].reopens(conn));
+        let evicted: Vec<usize> = gone.iter().copied().filter(|&n| !reopened(&self.conns[n])).collect();
+        if let Deed::Packets { evicted: counted } = deed {
+            assert!(evicted.len() <= counted && counted <= gone.len(), "{counted} made way, gone are {evicted:?}");
+            evicted.iter().for_each(|&number| self.assert_expendable(number, sent, packets));
+        }
+        let silent_since = evicted.iter().map(|&number| self.conns[number].seen).max();
         for &number in &gone {
-            self.forget(number, deed, now, sent, packets);
+            self.forget(number, deed, now);
         }
         let appeared: Vec<&FlowRow> =
             listed.iter().filter(|(keys, _)| !known.contains(*keys)).map(|(_, row)| *row).collect();
-        assert!(deed == Deed::Packets || appeared.is_empty(), "{deed:?} began connections: {appeared:?}");
+        assert!(
+            matches!(deed, Deed::Packets { .. }) || appeared.is_empty(),
+            "{deed:?} began connections: {appeared:?}"
+        );
         let before = self.by_client.clone();
         let before: BTreeMap<Key, usize> =
             before.into_iter().chain(gone.iter().map(|&n| (self.conns[n].keys().0, n))).collect();
@@ -132,21 +155,39 @@ impl Shadow {
             let (client, _) = keys(row);
             self.check_row(self.by_client[&client], row);
         }
-        if deed == Deed::Tick(true) {
-            self.check_what_is_left(worker, now);
+        match deed {
+            Deed::Tick(true) => self.check_what_is_left(worker, now),
+            Deed::Packets { .. } => self.check_who_made_way(worker, silent_since),
+            Deed::Tick(false) | Deed::Mail => {}
         }
         new
     }
 
+    /// Whether a connection may make way for others: it was seen so, or packets since may have made it so.
+    fn assert_expendable(&self, number: usize, sent: &[Sent], packets: &[(usize, bool)]) {
+        let conn = &self.conns[number];
+        let moved = packets.iter().any(|&(id, _)| {
+            let key = (sent[id].protocol, sent[id].source, sent[id].destination);
+            [conn.keys().0, conn.keys().1].contains(&key)
+        });
+        assert!(may_make_way(conn.state) || moved, "{conn:?} made way for another");
+    }
+
+    /// Of those that may make way, nobody is left who has surely been silent for longer than one that did.
+    fn check_who_made_way(&self, worker: usize, silent_since: Option<u64>) {
+        let Some(since) = silent_since else { return };
+        let left = self.live().filter(|(_, conn)| conn.worker == worker && may_make_way(conn.state));
+        for (_, conn) in left {
+            assert!(conn.maybe_seen >= since, "{conn:?} was not seen for longer than one that made way");
+        }
+    }
+
     /// A connection is gone: it had to be.
-    fn forget(&mut self, number: usize, deed: Deed, now: Time, sent: &[Sent], packets: &[(usize, bool)]) {
+    fn forget(&mut self, number: usize, deed: Deed, now: Time) {
         let conn = &self.conns[number];
         let due = conn.seen + u64::from(timeout(conn.state, conn.service_timeout)) * 8 <= tick(now);
-        let reopened = packets.iter().map(|&(id, _)| &sent[id]).any(|sent| {
-            sent.protocol == 6 && sent.opens() && (sent.source, sent.destination) == (conn.client, conn.virt)
-        });
         match deed {
-            Deed::Packets => assert!(reopened, "{conn:?} is gone, and nobody opened it again"),
+            Deed::Packets { .. } => {}
             Deed::Tick(_) => assert!(due || self.is_condemned(conn), "at {now:?}, {conn:?} is gone before its time"),
             Deed::Mail => panic!("a letter ended {conn:?}"),
         }

@@ -205,12 +205,12 @@ impl<'m> Simulation<'m> {
             self.members[worker].counters().count_transmitted(sent.len(), 0);
         }
         let mut queue = std::mem::take(&mut self.members[worker].received);
-        let burst = self.burst(&mut queue);
+        let burst = self.burst(&mut queue, self.members[worker].room(sizes));
         self.members[worker].received = queue;
         self.take(worker, burst, false, sizes);
         for other in 0..self.members.len() {
             let mut queue = std::mem::take(&mut self.members[worker].handed_over[other]);
-            let burst = self.burst(&mut queue);
+            let burst = self.burst(&mut queue, self.members[worker].room(sizes));
             self.members[worker].handed_over[other] = queue;
             self.take(worker, burst, true, sizes);
         }
@@ -230,16 +230,22 @@ impl<'m> Simulation<'m> {
         }
     }
 
-    /// Some packets of a queue; of those that would begin one connection, one.
-    fn burst(&mut self, queue: &mut std::collections::VecDeque<HeapBuffer>) -> ArrayVec<HeapBuffer, BURST> {
+    /// Some packets of a queue; of those that would begin one connection, one; and of those that would begin connections
+    /// where there is no room, one, since what made way again in the same burst would not be seen.
+    fn burst(
+        &mut self,
+        queue: &mut std::collections::VecDeque<HeapBuffer>,
+        room: usize,
+    ) -> ArrayVec<HeapBuffer, BURST> {
         let mut burst = ArrayVec::new();
         let mut opened = BTreeSet::new();
         let most = if self.random.percent(60) { 1 } else { 1 + self.random.below(BURST) };
         for _ in 0..most {
             let Some(front) = queue.front() else { break };
-            if let Look::Whole(id) = look(front.bytes())
+            if let Look::Whole(id) | Look::Fragment(id, true) = look(front.bytes())
                 && self.sent[id].opens()
-                && !opened.insert((self.sent[id].protocol, self.sent[id].source, self.sent[id].destination))
+                && (opened.len() >= room.max(1)
+                    || !opened.insert((self.sent[id].protocol, self.sent[id].source, self.sent[id].destination)))
             {
                 break;
             }
@@ -263,6 +269,7 @@ impl<'m> Simulation<'m> {
             self.wire.room.insert(engine::WorkerId(other as u16), room);
         }
         let member = &mut self.members[worker];
+        let evictions = member.evictions();
         let foresight = match &burst[..] {
             [packet] if !handed_over => Some(Foresight::ask(member, self.now, packet)),
             _ => None,
@@ -275,6 +282,7 @@ impl<'m> Simulation<'m> {
             foresight.check(member, &self.wire);
             self.verifier.counts.add("explained", 1);
         }
+        let evicted = (member.evictions() - evictions) as usize;
         assert!(!handed_over || self.wire.redirected.is_empty(), "a packet is handed over once");
         let mut left: Vec<Vec<u8>> = Vec::new();
         for (owner, buffer) in self.wire.redirected.drain(..) {
@@ -294,7 +302,7 @@ impl<'m> Simulation<'m> {
                 _ => {}
             }
         }
-        self.follow(worker, Deed::Packets, &taken);
+        self.follow(worker, Deed::Packets { evicted }, &taken);
     }
 
     fn act(&mut self, worker: usize, mail: Mail) {

@@ -7,6 +7,7 @@ use engine::InterfaceId;
 use engine::flow::Direction;
 use net::tcp::Flags;
 
+use crate::shadow::Conn;
 use crate::support::WAN;
 
 /// What a packet is.
@@ -55,6 +56,11 @@ impl Sent {
         self.direction() == Direction::In
             && self.kind == Kind::Segment
             && (self.protocol == 17 || self.flags.contains(Flags::SYN) && !self.flags.intersects(others))
+    }
+
+    /// Whether it asks for a new connection in the place of one that is over.
+    pub fn reopens(&self, conn: &Conn) -> bool {
+        self.protocol == 6 && self.opens() && (self.source, self.destination) == (conn.client, conn.virt)
     }
 }
 
