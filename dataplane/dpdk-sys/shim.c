@@ -3,6 +3,7 @@
 #include <stddef.h>
 
 #include <rte_cycles.h>
+#include <rte_thash.h>
 
 #define SAME_FIELD(ours, theirs)                                                                                       \
 	_Static_assert(offsetof(struct sluice_mbuf, ours) == offsetof(struct rte_mbuf, theirs) &&                      \
@@ -85,4 +86,9 @@ uint64_t sluice_tsc(void)
 uint64_t sluice_tsc_hz(void)
 {
 	return rte_get_tsc_hz();
+}
+
+uint32_t sluice_softrss(uint32_t *tuple, uint32_t words, const uint8_t *key)
+{
+	return rte_softrss(tuple, words, key);
 }

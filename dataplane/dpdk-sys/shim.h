@@ -72,5 +72,6 @@ void *sluice_memzone_address(const struct rte_memzone *zone);
 int sluice_errno(void);
 uint64_t sluice_tsc(void);
 uint64_t sluice_tsc_hz(void);
+uint32_t sluice_softrss(uint32_t *tuple, uint32_t words, const uint8_t *key);
 
 #endif

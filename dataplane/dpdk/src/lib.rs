@@ -19,6 +19,7 @@ mod memzone;
 mod pool;
 mod port;
 mod queue;
+mod thash;
 mod time;
 
 pub use affinity::{set_thread_affinity, thread_affinity};
@@ -33,4 +34,5 @@ pub use memzone::{Memzone, MemzoneError};
 pub use pool::{Pool, PoolError};
 pub use port::{DescriptorLimits, Link, Port, PortConfig, PortError, PortInfo, PortStats, Spread};
 pub use queue::{RxQueue, TxQueue};
+pub use thash::soft_rss;
 pub use time::{tsc, tsc_hz};
