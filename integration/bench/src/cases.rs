@@ -1,10 +1,15 @@
 //! The engine's figures, by name.
 
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
 use engine::flow::region_size;
 use engine::port::PortPool;
 
+use crate::flood::{Outcome, flood};
 use crate::measure;
-use crate::population::{Population, Protocol};
+use crate::population::{Population, Protocol, room_for};
 
 /// Where all of the engine's packets come from.
 const SOURCE: &str = "memory, 64-byte frames";
@@ -63,6 +68,7 @@ pub fn engine(extent: Extent) -> Vec<Case> {
     cases.push(misses(extent));
     cases.push(sweep(extent));
     cases.push(mass_expiry(extent));
+    cases.extend(syn_flood(extent));
     cases.push(constant("bytes_per_connection", "bytes", bytes_per_connection(1 << 20)));
     cases.push(constant("lip_kb_per_worker", "KiB", PortPool::BYTES as f64 / 1024.0));
     cases
@@ -120,9 +126,37 @@ fn mass_expiry(extent: Extent) -> Case {
     Case { name: "loop_cpu_us_p9999_mass_expiry".into(), unit: "µs", source: "no packets", run: Box::new(run) }
 }
 
+/// A flood of ten times as many SYNs as the table has entries, and of thirty seconds. One run gives all three figures,
+/// the first of which makes it.
+fn syn_flood(extent: Extent) -> [Case; 3] {
+    let (connections, duration) = match extent.quick {
+        true => (1 << 18, Duration::from_secs(2)),
+        false => (1 << 20, Duration::from_secs(30)),
+    };
+    let syns = 10 * u64::from(room_for(connections));
+    let outcome = Rc::new(Cell::new(None::<Outcome>));
+    let case = |name: &str, unit, run| Case { name: name.into(), unit, source: SOURCE, run };
+    let later = |of: fn(Outcome) -> f64| {
+        let outcome = Rc::clone(&outcome);
+        Box::new(move || outcome.get().map_or(f64::NAN, of))
+    };
+    let (handshakes, rate) = (later(|outcome| outcome.handshakes), later(|outcome| outcome.syns_per_second));
+    let mut population = Population::new(Protocol::Tcp, connections);
+    let run = move || {
+        let found = flood(&mut population, duration, syns, extent.cycles_per_second);
+        outcome.set(Some(found));
+        found.survival
+    };
+    [
+        case("syn_flood_survival", "%", Box::new(run)),
+        case("syn_flood_new_handshakes", "%", handshakes),
+        case("syn_flood_per_s", "1/s", rate),
+    ]
+}
+
 /// What a connection takes of a table at 85% of its room, everything counted.
 fn bytes_per_connection(connections: u64) -> f64 {
-    region_size(crate::population::room_for(connections)) as f64 / connections as f64
+    region_size(room_for(connections)) as f64 / connections as f64
 }
 
 fn constant(name: &str, unit: &'static str, value: f64) -> Case {

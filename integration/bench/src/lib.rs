@@ -8,6 +8,7 @@ pub mod cases;
 pub mod count;
 pub mod cycles;
 pub mod figure;
+pub mod flood;
 pub mod frame;
 pub mod machine;
 pub mod measure;
