@@ -94,6 +94,13 @@ soak-fuzz: ## Run each of the fuzz bodies FUZZ times, and count
 	bodies=$$(grep -c '^test .* ok$$' "$$log"); \
 	echo "$$bodies fuzz bodies, $$((bodies * $(FUZZ))) runs in $$((SECONDS - start)) s"
 
+.PHONY: miri
+miri: ## Run the flow table's tests under miri, which sees every wrong access to memory (needs a nightly toolchain)
+	@cargo +nightly miri --version >/dev/null 2>&1 || { \
+	    echo "miri: needs a nightly toolchain: rustup toolchain install nightly --component miri,rust-src" >&2; exit 1; }
+	PROPTEST_CASES=4 MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test --locked -p sluice-engine \
+	    --lib --test table -- flow:: cpu:: a_lookup
+
 .PHONY: packages
 packages:
 	@integration/install-packages

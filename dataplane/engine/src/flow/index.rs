@@ -4,13 +4,17 @@
 //! alternative that follows from home and tag alone, so a reference can move between them without a look at its flow.
 //! A reference goes home when there is room, which keeps nearly every hit to one line; a bucket counts the references
 //! it sent away, so that a miss reads the alternative only where there may be something. When both are full, one of
-//! their sixteen references is moved to its own other bucket: insertion is bounded by that one step.
+//! their sixteen references is moved to its own other bucket, or if those are full too, where one of theirs has been:
+//! insertion is bounded by these two moves, of which one alone would fail about once in a million at 85% load.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::cpu::{equal, prefetch};
 
 const SLOTS: usize = 8;
+
+/// References moved at most to make room for one.
+const MOVES: u32 = 2;
 
 /// Which of a flow's two keys a reference stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,23 +147,18 @@ impl<'m> Index<'m> {
         self.buckets[self.other(home, tag)].find(tag, &is)
     }
 
-    /// Adds a reference under `hash`. Says false when there was no room within one move, and then nothing changed.
+    /// Adds a reference under `hash`. Says false when there was no room within [`MOVES`], and then nothing changed.
     pub(super) fn insert(&mut self, hash: u64, flow: u32, direction: Direction) -> bool {
         let Place { home, tag } = self.place(hash);
         let other = self.other(home, tag);
-        if self.put(home, tag, Reference::new(flow, direction, false)) {
-            return true;
-        }
-        if self.put(other, tag, Reference::new(flow, direction, true)) {
-            self.buckets[home].away += 1;
-            return true;
-        }
-        if self.make_room(home) {
-            return self.put(home, tag, Reference::new(flow, direction, false));
-        }
-        if self.make_room(other) && self.put(other, tag, Reference::new(flow, direction, true)) {
-            self.buckets[home].away += 1;
-            return true;
+        for moves in 0..=MOVES {
+            for (bucket, away) in [(home, false), (other, true)] {
+                let may_have_room = moves == 0 || self.make_room(bucket, moves);
+                if may_have_room && self.put(bucket, tag, Reference::new(flow, direction, away)) {
+                    self.buckets[home].away += u32::from(away);
+                    return true;
+                }
+            }
         }
         false
     }
@@ -183,13 +182,18 @@ impl<'m> Index<'m> {
         false
     }
 
-    /// Moves one reference of a full bucket to its other bucket. Says whether one could be moved.
-    fn make_room(&mut self, bucket: usize) -> bool {
+    /// Moves one reference of a full bucket to its other bucket, where that is full too after another was moved from
+    /// there, with so many moves in all at most. Says whether one could be moved.
+    fn make_room(&mut self, bucket: usize, moves: u32) -> bool {
+        let Some(others) = moves.checked_sub(1) else { return false };
         for slot in 0..SLOTS {
             let tag = self.buckets[bucket].tags[slot];
             let reference = Reference(self.buckets[bucket].references[slot]);
             let target = self.other(bucket, tag);
-            if !self.put(target, tag, Reference(reference.0 ^ 2)) {
+            let moved = Reference(reference.0 ^ 2);
+            let is_moved =
+                self.put(target, tag, moved) || self.make_room(target, others) && self.put(target, tag, moved);
+            if !is_moved {
                 continue;
             }
             if reference.away() {
@@ -247,6 +251,9 @@ mod tests {
 
     use super::*;
 
+    /// Operations of a case; miri is a thousand times slower.
+    const OPERATIONS: usize = if cfg!(miri) { 40 } else { 400 };
+
     fn check(index: &Index<'_>, model: &HashMap<(u32, bool), u64>) {
         for (&(flow, out), &hash) in model {
             let direction = if out { Direction::Out } else { Direction::In };
@@ -264,7 +271,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn agrees_with_a_map(operations in prop::collection::vec((any::<bool>(), 0u32..64, any::<bool>(), any::<u64>()), 1..400)) {
+        fn agrees_with_a_map(operations in prop::collection::vec((any::<bool>(), 0u32..64, any::<bool>(), any::<u64>()), 1..OPERATIONS)) {
             // Few buckets and coarse hashes, so that both buckets fill and references move.
             let mut buckets = vec![Bucket::default(); 8];
             let mut index = Index::new(&mut buckets);
@@ -283,20 +290,32 @@ mod tests {
         }
     }
 
+    /// Fewer than one insertion in a million fails, whoever goes before: the oldest, or anyone.
     #[test]
     fn an_insert_at_85_percent_load_does_not_fail() {
-        let mut buckets = vec![Bucket::default(); 1 << 12];
-        let mut index = Index::new(&mut buckets);
-        let capacity = (1u32 << 12) * SLOTS as u32 * 85 / 100;
-        let hasher = ahash::RandomState::with_seeds(1, 2, 3, 4);
-        for flow in 0..capacity {
-            assert!(index.insert(hasher.hash_one(flow), flow, Direction::In));
-        }
-        // Churn: the oldest goes, a new one comes, ten times the table over.
-        for flow in capacity..capacity * 11 {
-            let old = flow - capacity;
-            assert!(index.remove(hasher.hash_one(old), old, Direction::In));
-            assert!(index.insert(hasher.hash_one(flow), flow, Direction::In), "flow {flow}");
+        let (buckets, inserts) = if cfg!(miri) { (1 << 5, 500) } else { (1 << 14, 3_000_000) };
+        for oldest_goes in [true, false] {
+            let mut buckets = vec![Bucket::default(); buckets];
+            let capacity = (buckets.len() * SLOTS * 85 / 100) as u32;
+            let mut index = Index::new(&mut buckets);
+            let hash = ahash::RandomState::with_seeds(1, 2, 3, 4);
+            let mut held: Vec<Option<u32>> = vec![None; capacity as usize];
+            let mut failed = 0;
+            // What churn does to the table shows only after a while.
+            let churn = capacity * 10;
+            for flow in 0..churn + inserts {
+                let place = if oldest_goes { u64::from(flow) } else { hash.hash_one((flow, "instead of")) };
+                let held = &mut held[(place % u64::from(capacity)) as usize];
+                if let Some(old) = held.take() {
+                    assert!(index.remove(hash.hash_one(old), old, Direction::In));
+                }
+                if index.insert(hash.hash_one(flow), flow, Direction::In) {
+                    *held = Some(flow);
+                } else if flow >= churn {
+                    failed += 1;
+                }
+            }
+            assert_eq!(failed, 0, "of {inserts}, where the oldest goes: {oldest_goes}");
         }
     }
 }
