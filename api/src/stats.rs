@@ -74,8 +74,31 @@ impl Books {
     }
 }
 
+/// How a worker's loop has fared in the last five seconds. A turn is one round of it: a burst from each queue, and
+/// whatever else is due.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LoopHealth {
+    /// The share of the time that turns with work took, in percent.
+    pub busy_percent: f64,
+    /// Turns with work.
+    pub turns: u64,
+    /// Packets taken: from ports, from other workers and from the kernel.
+    pub packets: u64,
+    /// Counts of the processor's time stamp counter in turns with work, by packet taken; absent without packets.
+    pub cycles_per_packet: Option<f64>,
+    /// Packets in a burst from a port or another worker; absent without bursts.
+    pub packets_per_burst: Option<f64>,
+    /// The time, in nanoseconds, within which half of the turns with work were over; absent without such turns. It is
+    /// that on the clock, with what others took of the CPU, and at most an eighth too high.
+    pub turn_p50_ns: Option<u64>,
+    /// The same of 99% of the turns.
+    pub turn_p99_ns: Option<u64>,
+    /// The same of 99.99% of the turns.
+    pub turn_p9999_ns: Option<u64>,
+}
+
 /// One worker's part.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WorkerStats {
     /// The worker, from 0.
     pub worker: u16,
@@ -89,6 +112,8 @@ pub struct WorkerStats {
     pub connection_capacity: u64,
     /// Source ports its connections hold.
     pub ports_in_use: u64,
+    /// Its loop.
+    pub health: LoopHealth,
     /// Events that are not drops, by name (a TOA that did not fit, a neighbour asked for); only those that occurred.
     pub events: Vec<Counter>,
 }
@@ -116,7 +141,7 @@ impl PoolStats {
 }
 
 /// Everything `sluice stats` prints.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Stats {
     /// The sum over workers.
     pub books: Books,

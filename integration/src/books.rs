@@ -63,7 +63,7 @@ fn unsettled(stats: &Stats, addresses: &[AddressRow]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use api::stats::{Books, PoolStats, WorkerStats};
+    use api::stats::{Books, LoopHealth, PoolStats, WorkerStats};
 
     fn at_rest() -> Stats {
         let books = Books { received: 5, transmitted: 5, ..Books::default() };
@@ -74,6 +74,7 @@ mod tests {
             connections: 0,
             connection_capacity: 10,
             ports_in_use: 0,
+            health: LoopHealth::default(),
             events: Vec::new(),
         };
         let pool = PoolStats { name: "pool".into(), size: 8, available: 6, in_rings: 2, held: 0 };

@@ -53,6 +53,8 @@ fn everything_there_is_has_an_object() {
     let get = |path, interface, what| property(&bus, &name, path, &format!("{MAIN}{interface}"), what);
     assert_eq!(get(ROOT, "", "Instance"), format!("s {:?}", scene.lab.name().replace('-', "_")));
     assert_eq!(get(ROOT, "", "Filled"), "b true");
+    let workers = get(ROOT, "", "Workers");
+    assert!(workers.starts_with("aa{sd} 1 ") && workers.contains("\"cycles_per_packet\" "), "{workers}");
     assert_eq!(get(SERVICE, ".Service", "Scheduler"), "s \"rr\"");
     assert_eq!(get(SERVICE, ".Service", "LocalAddresses"), "as 1 \"192.168.100.200\"");
     assert_eq!(get(SERVICE, ".Service", "Owners"), "as 1 \"operator\"");

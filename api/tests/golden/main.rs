@@ -22,7 +22,7 @@ use sluice_api::row::{
     AddressRow, ConnectionRow, LinkCounters, LinkRow, LocalAddressRow, NeighbourRow, NeighbourState, PortUse, Query,
     Rates, RouteRow, Row, ServerRow, ServiceRow, Traffic,
 };
-use sluice_api::stats::{Books, Counter, PoolStats, Stats, WorkerStats};
+use sluice_api::stats::{Books, Counter, LoopHealth, PoolStats, Stats, WorkerStats};
 use sluice_api::{
     Address, Attribute, Change, LinkSettings, LocalAddress, MacAddr, Neighbour, Object, ObjectKind, Owner, Owners,
     Protocol, Route, RouteScope, Scheduler, Server, ServerKey, Service, ServiceKey,
@@ -499,6 +499,16 @@ fn stats() -> Stats {
         connections: 4,
         connection_capacity: 1 << 20,
         ports_in_use: 5,
+        health: LoopHealth {
+            busy_percent: 12.5,
+            turns: 7,
+            packets: 70,
+            cycles_per_packet: Some(250.0),
+            packets_per_burst: Some(10.0),
+            turn_p50_ns: Some(900),
+            turn_p99_ns: Some(1100),
+            turn_p9999_ns: None,
+        },
         events: vec![counter("toa_no_room", 6)],
     };
     Stats {

@@ -26,6 +26,12 @@ pub(super) fn row(row: &Row) -> Result<String, Error> {
     }
 }
 
+/// Rows that are all there already.
+pub(super) fn array<T: Serialize>(rows: &[T]) -> Result<String, Error> {
+    let lines = rows.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
+    Ok(if lines.is_empty() { "[]".to_owned() } else { format!("[{}\n]", lines.join("\n,")) })
+}
+
 /// The books with what should be zero worked out.
 fn stats(stats: &Stats) -> Result<String, Error> {
     #[derive(Serialize)]

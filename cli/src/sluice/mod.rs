@@ -70,6 +70,12 @@ async fn perform<W: Write>(mut client: Client, task: Task, json: bool, out: &mut
         Task::Capture(order) => capture::run(client, order).await?,
         Task::Watch => watch::print(client, json, out).await?,
         Task::SetLink { device, settings } => client.set_link(device, settings).await?,
+        Task::ShowPart(part) => {
+            let pick = |row| if let Row::Stats(stats) = row { Some(stats) } else { None };
+            for stats in connect::list(&mut client, Query::Stats, pick).await? {
+                out.print(if json { stats::part_as_json(&stats, part)? } else { stats::part(&stats, part) })?;
+            }
+        }
         Task::Show(query) if json => {
             let mut before = "[";
             connect::stream(&mut client, query, Some, |row| {

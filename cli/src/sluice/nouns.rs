@@ -8,7 +8,7 @@ use api::{
     ServerKey, Service, ServiceKey,
 };
 
-use super::args::{self, Noun};
+use super::args::{self, Noun, Part};
 use super::capture::Order;
 use crate::change::{self, ServerEdit, ServiceEdit};
 use crate::failure::Failure;
@@ -22,6 +22,7 @@ pub(super) enum Task {
     Zero(Option<ServiceKey>),
     SetLink { device: String, settings: LinkSettings },
     Show(Query),
+    ShowPart(Part),
     Watch,
     Capture(Order),
 }
@@ -45,7 +46,10 @@ pub(super) fn task(noun: Noun) -> Result<Task, Failure> {
         Noun::Watch => Task::Watch,
         Noun::Capture(args) => Task::Capture(order(args)),
         Noun::Explain(explain) => Task::Show(Query::Explain(explain.probe()?)),
-        Noun::Stats | Noun::Completions { .. } | Noun::Ipvsadm { .. } | Noun::Dpip { .. } => Task::Show(Query::Stats),
+        Noun::Stats { part: Some(part) } => Task::ShowPart(part),
+        Noun::Stats { part: None } | Noun::Completions { .. } | Noun::Ipvsadm { .. } | Noun::Dpip { .. } => {
+            Task::Show(Query::Stats)
+        }
     })
 }
 

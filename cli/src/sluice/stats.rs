@@ -1,15 +1,14 @@
 //! `sluice stats`: the books, laid out so that one sees whether they balance.
 
-use api::stats::{Books, PoolStats, Stats, WorkerStats};
+use api::stats::{Books, LoopHealth, PoolStats, Stats, WorkerStats};
 
+use super::args::Part;
+use super::json;
 use super::tables::columns;
 
 /// The books, the workers, the buffers, and what is out of balance.
 pub(super) fn text(stats: &Stats) -> String {
     let mut parts = vec![books(stats), verdict(&stats.books), workers(&stats.workers)];
-    if stats.workers.iter().any(|worker| !worker.events.is_empty()) {
-        parts.push(events(&stats.workers));
-    }
     parts.push(pools(&stats.pools));
     parts.push(format!(
         "missed by devices: {}\nrefused by the kernel: {}\nconfiguration generation: {}\nfilled: {}",
@@ -19,6 +18,20 @@ pub(super) fn text(stats: &Stats) -> String {
         if stats.filled { "yes" } else { "no, a daemon has yet to make its objects" }
     ));
     parts.join("\n\n")
+}
+
+/// One part of it.
+pub(super) fn part(stats: &Stats, part: Part) -> String {
+    match part {
+        Part::Workers => workers(&stats.workers),
+    }
+}
+
+/// The rows of a part.
+pub(super) fn part_as_json(stats: &Stats, part: Part) -> std::io::Result<String> {
+    Ok(match part {
+        Part::Workers => json::array(&stats.workers)?,
+    })
 }
 
 fn books(stats: &Stats) -> String {
@@ -74,6 +87,14 @@ fn verdict(books: &Books) -> String {
 }
 
 fn workers(workers: &[WorkerStats]) -> String {
+    let mut tables = vec![capacities(workers), health(workers)];
+    if workers.iter().any(|worker| !worker.events.is_empty()) {
+        tables.push(events(workers));
+    }
+    tables.join("\n\n")
+}
+
+fn capacities(workers: &[WorkerStats]) -> String {
     let rows = workers.iter().map(|worker| {
         vec![
             worker.worker.to_string(),
@@ -84,6 +105,26 @@ fn workers(workers: &[WorkerStats]) -> String {
         ]
     });
     columns(&["WORKER", "CPU", "CONNECTIONS", "ROOM FOR", "PORTS IN USE"], rows)
+}
+
+fn health(workers: &[WorkerStats]) -> String {
+    let decimal = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.1}"));
+    let microseconds = |nanoseconds: Option<u64>| decimal(nanoseconds.map(|ns| ns as f64 / 1e3));
+    let rows = workers.iter().map(|worker| {
+        let LoopHealth { busy_percent, cycles_per_packet, packets_per_burst, .. } = worker.health;
+        vec![
+            worker.worker.to_string(),
+            decimal(Some(busy_percent)),
+            decimal(cycles_per_packet),
+            decimal(packets_per_burst),
+            microseconds(worker.health.turn_p50_ns),
+            microseconds(worker.health.turn_p99_ns),
+            microseconds(worker.health.turn_p9999_ns),
+        ]
+    });
+    let headings =
+        ["WORKER", "BUSY %", "CYCLES/PACKET", "PACKETS/BURST", "TURN P50 µs", "TURN P99 µs", "TURN P99.99 µs"];
+    columns(&headings, rows)
 }
 
 fn events(workers: &[WorkerStats]) -> String {
@@ -125,13 +166,24 @@ mod tests {
         let second = Books { drops: vec![drop("malformed", 7)], ..second };
         let mut sum = first.clone();
         sum.add(&second);
-        let worker = |worker, books| WorkerStats {
+        let busy = LoopHealth {
+            busy_percent: 12.34,
+            turns: 1000,
+            packets: 5000,
+            cycles_per_packet: Some(250.06),
+            packets_per_burst: Some(5.0),
+            turn_p50_ns: Some(1_050),
+            turn_p99_ns: Some(20_900),
+            turn_p9999_ns: Some(101_000),
+        };
+        let worker = |worker: u16, books| WorkerStats {
             worker,
             cpu: worker + 1,
             books,
             connections: 5,
             connection_capacity: 1024,
             ports_in_use: 5,
+            health: if worker == 0 { busy.clone() } else { LoopHealth::default() },
             events: Vec::new(),
         };
         Stats {
@@ -170,6 +222,10 @@ WORKER  CPU  CONNECTIONS  ROOM FOR  PORTS IN USE
      0    1            5      1024             5
      1    2            5      1024             5
 
+WORKER  BUSY %  CYCLES/PACKET  PACKETS/BURST  TURN P50 µs  TURN P99 µs  TURN P99.99 µs
+     0    12.3          250.1            5.0          1.1         20.9           101.0
+     1     0.0              -              -            -            -               -
+
 BUFFERS  SIZE  AVAILABLE  IN RINGS  HELD  MISSING
 mbufs    8191       7000      1188     3        0
 
@@ -179,6 +235,15 @@ configuration generation: 7
 filled: no, a daemon has yet to make its objects
 ";
         assert_eq!(printed(|out| out.print(text(&stats()))), expected);
+    }
+
+    #[test]
+    fn a_part_is_printed_alone() {
+        let text = part(&stats(), Part::Workers);
+        assert!(text.starts_with("WORKER  CPU") && text.contains("BUSY %") && !text.contains("BUFFERS"), "{text}");
+        let json = part_as_json(&stats(), Part::Workers).unwrap();
+        assert_eq!(serde_json::from_str::<Vec<WorkerStats>>(&json).unwrap(), stats().workers);
+        assert_eq!(json.lines().count(), 3, "a worker a line and the end: {json}");
     }
 
     #[test]

@@ -55,7 +55,7 @@ pub(super) fn columns(headings: &[&str], rows: impl IntoIterator<Item = Vec<Stri
     }
     for index in 0..table.column_count() {
         let cells: Vec<String> = table.column_cells_iter(index).flatten().map(comfy_table::Cell::content).collect();
-        let is_number = |cell: &String| cell.parse::<i128>().is_ok();
+        let is_number = |cell: &String| cell.parse().is_ok_and(f64::is_finite);
         let numbers = cells.iter().any(is_number) && cells.iter().all(|cell| cell == "-" || is_number(cell));
         if let Some(column) = table.column_mut(index) {
             column.set_padding((0, 2));

@@ -91,6 +91,7 @@ const WRONG: &[(&str, &str)] = &[
     ("sluice service add tcp 10.0.0.100", "no port"),
     ("sluice server add tcp 10.0.0.100:80 10.1.0.1 --weight 65536", "65536"),
     ("sluice --instance ../x stats", "../x"),
+    ("sluice stats worker", "a similar value exists: 'workers'"),
     ("sluice explain sctp 10.0.0.48:1 10.0.0.100:80", "icmp"),
     ("sluice explain tcp 10.0.0.48 10.0.0.100:80", "10.0.0.48:PORT"),
     ("sluice explain icmp 10.0.0.48 10.0.0.100:80", "icmp has none"),

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::drop_reason::{DropReason, Event};
 use crate::flow::Direction;
+use crate::histogram::Histogram;
 use crate::kernel::KernelClass;
 use crate::lease::Standing;
 
@@ -127,6 +128,12 @@ pub struct Counters {
     pub held: Counter,
     /// Connections now.
     pub connections: Counter,
+    /// Bursts taken from ports and from other workers.
+    pub bursts: Counter,
+    /// The time taken by turns of the loop that had work, in nanoseconds.
+    pub busy: Counter,
+    /// What each of these turns took, in nanoseconds.
+    pub turns: Histogram,
     drops: [Counter; DropReason::COUNT],
     events: [Counter; Event::COUNT],
     servers: Box<[ServerCounters]>,
@@ -154,6 +161,9 @@ impl Counters {
             consumed: Counter::default(),
             held: Counter::default(),
             connections: Counter::default(),
+            bursts: Counter::default(),
+            busy: Counter::default(),
+            turns: Histogram::default(),
             drops: std::array::from_fn(|_| Counter::default()),
             events: std::array::from_fn(|_| Counter::default()),
             servers: zeroed(slots.servers),
@@ -203,9 +213,23 @@ impl Counters {
         &self.bindings[slot as usize]
     }
 
-    /// Counts packets received from ports.
+    /// Counts a burst of packets received from a port.
     pub fn count_received(&self, packets: usize) {
         self.received.add(packets as u64);
+        self.bursts.add(1);
+    }
+
+    /// Counts a burst of packets that another worker handed over.
+    pub(crate) fn count_redirected(&self, packets: usize) {
+        self.redirected_in.add(packets as u64);
+        self.bursts.add(1);
+    }
+
+    /// Counts a turn of the loop that had work, by the nanoseconds it took.
+    #[inline]
+    pub fn count_turn(&self, nanoseconds: u64) {
+        self.busy.add(nanoseconds);
+        self.turns.count(nanoseconds);
     }
 
     /// Counts a received packet that is no use because it is not contiguous.

@@ -9,6 +9,7 @@ mod drop_reason;
 pub mod flow;
 mod fragment;
 mod fullnat;
+pub mod histogram;
 mod holding;
 mod icmp_error;
 mod id;

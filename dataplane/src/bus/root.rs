@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use api::ipc::{Refusal, RefusalKind};
 use api::row::{Query, Row};
-use api::stats::Stats;
+use api::stats::{Stats, WorkerStats};
 use api::{
     Address, Change, LocalAddress, MacAddr, Neighbour, Object, ObjectKey, Owner, Protocol, Route, RouteScope,
     Scheduler, Server, ServerKey, Service, ServiceKey,
@@ -122,6 +122,12 @@ impl Root {
     #[zbus(property(emits_changed_signal = "false"))]
     async fn drops(&self) -> Result<HashMap<String, u64>> {
         Ok(self.stats().await?.books.drops.into_iter().map(|drop| (drop.name, drop.value)).collect())
+    }
+
+    /// The workers in the order of their numbers. What a loop that had no work cannot be judged by is left out.
+    #[zbus(property(emits_changed_signal = "false"))]
+    async fn workers(&self) -> Result<Vec<HashMap<&'static str, f64>>> {
+        Ok(self.stats().await?.workers.iter().map(worker).collect())
     }
 
     #[zbus(out_args("generation"))]
@@ -345,6 +351,27 @@ impl Root {
     ) -> Result<u64> {
         self.zero(connection, &call, None).await
     }
+}
+
+fn worker(worker: &WorkerStats) -> HashMap<&'static str, f64> {
+    let health = &worker.health;
+    let nanoseconds = |value: Option<u64>| value.map(|value| value as f64);
+    let judged = [
+        ("cycles_per_packet", health.cycles_per_packet),
+        ("packets_per_burst", health.packets_per_burst),
+        ("turn_p50_ns", nanoseconds(health.turn_p50_ns)),
+        ("turn_p99_ns", nanoseconds(health.turn_p99_ns)),
+        ("turn_p9999_ns", nanoseconds(health.turn_p9999_ns)),
+    ];
+    let known = [
+        ("worker", f64::from(worker.worker)),
+        ("cpu", f64::from(worker.cpu)),
+        ("connections", worker.connections as f64),
+        ("connection_capacity", worker.connection_capacity as f64),
+        ("ports_in_use", worker.ports_in_use as f64),
+        ("busy_percent", health.busy_percent),
+    ];
+    judged.into_iter().filter_map(|(name, value)| Some((name, value?))).chain(known).collect()
 }
 
 fn service_key(protocol: &str, vip: &str, port: u16) -> Result<ServiceKey> {

@@ -10,7 +10,8 @@ use crate::ports::POOL_NAME;
 
 /// The books of all workers and the packet buffers.
 pub(super) fn stats(state: &State) -> Stats {
-    let workers: Vec<WorkerStats> = (0..).zip(state.crew.members()).map(|(n, member)| worker(n, member)).collect();
+    let workers: Vec<WorkerStats> =
+        (0..).zip(state.crew.members()).map(|(n, member)| worker(state, n, member)).collect();
     let mut books = Books::default();
     workers.iter().for_each(|worker| books.add(&worker.books));
     let pools = vec![PoolStats {
@@ -26,7 +27,7 @@ pub(super) fn stats(state: &State) -> Stats {
     Stats { books, workers, pools, missed_by_devices, refused_by_kernel, generation, filled }
 }
 
-fn worker(number: u16, member: &Member) -> WorkerStats {
+fn worker(state: &State, number: u16, member: &Member) -> WorkerStats {
     let counters = &member.counters;
     WorkerStats {
         worker: number,
@@ -35,6 +36,7 @@ fn worker(number: u16, member: &Member) -> WorkerStats {
         connections: counters.connections.get(),
         connection_capacity: u64::from(member.capacity),
         ports_in_use: counters.ports_in_use(),
+        health: state.loops.of(usize::from(number), counters, state.now()),
         events: named(Event::ALL.iter().map(|&event| (event.name(), counters.events(event).get()))),
     }
 }

@@ -13,6 +13,7 @@ mod fill;
 mod ledger;
 mod links;
 mod list;
+mod loops;
 pub mod message;
 mod persist;
 mod rates;

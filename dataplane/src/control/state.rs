@@ -23,6 +23,7 @@ use super::ending::Endings;
 use super::fill::Fill;
 use super::ledger::Ledger;
 use super::links::LOOK;
+use super::loops::Loops;
 use crate::ports::Ports;
 use crate::worker::{Answer, Mail, Question};
 
@@ -42,6 +43,7 @@ pub struct State {
     pub(super) crew: Crew,
     pub(super) neighbours: Neighbours,
     pub(super) ledger: Ledger,
+    pub(super) loops: Loops,
     pub(super) lessor: Lessor,
     pub(super) endings: Endings,
     pub(super) ports: Ports,
@@ -77,6 +79,7 @@ impl State {
             crew,
             neighbours,
             ledger: Ledger::default(),
+            loops: Loops::default(),
             lessor,
             endings: Endings::default(),
             ports,
@@ -300,6 +303,7 @@ impl State {
             let _ = self.events.send(Event::Filled);
         }
         self.tend_servers();
+        self.loops.sample(now, &self.crew);
         if self.looked.is_none_or(|looked| looked.elapsed() > LOOK) {
             self.looked = Some(Instant::now());
             self.look_at_links();

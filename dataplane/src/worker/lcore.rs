@@ -74,10 +74,16 @@ impl Lcore<'_> {
         let mut turn = Turn { worker, snapshot, mail, returned, from_kernel, out, last_tick };
         let mut receive = queues.receive;
         let mut others = handover.from;
+        let (mut began, mut worked) = (clock.now(), false);
         while !stop.load(Ordering::Relaxed) {
             let now = clock.now();
+            // A turn that had work ends as the next begins: no nap is between them.
+            if worked {
+                counters.count_turn(now.0.saturating_sub(began.0));
+            }
+            began = now;
             turn.out.taps.set_time(now);
-            let mut worked = turn.take_from_kernel();
+            worked = turn.take_from_kernel();
             worked |= turn.poll(&mut receive, &counters, now);
             worked |= turn.take_over(&mut others, now);
             worked |= turn.take_mail(now);

@@ -166,7 +166,7 @@ impl<'m, B: Buffer> Worker<'m, B> {
         packets: &mut ArrayVec<B, BURST>,
         out: &mut O,
     ) {
-        self.counters.redirected_in.add(packets.len() as u64);
+        self.counters.count_redirected(packets.len());
         self.take(snapshot, now, packets, Arrival::Worker, out);
     }
 
