@@ -2,10 +2,12 @@
 
 mod support;
 
+use std::net::SocketAddrV4;
 use std::time::Duration;
 
 use engine::flow::State;
 use engine::{DropReason, InterfaceId};
+use net::build;
 use net::tcp::Flags;
 use support::connection::*;
 use support::decode::{Decoded, decode};
@@ -42,6 +44,41 @@ fn both_ends_of_an_idle_connection_are_reset_with_the_numbers_they_expect() {
     assert!(resets.iter().all(|(_, reset, _)| reset.ttl == 64 && reset.payload.is_empty() && tcp(reset).window == 0));
     assert_eq!(connection.world.flows().len(), 0);
     connection.world.assert_balanced();
+}
+
+/// Makes connections of the client's ports from 10000 on, at once.
+fn establish_many(world: &mut World, connections: u16) {
+    for port in (10_000..).take(connections.into()) {
+        let client = SocketAddrV4::new(*CLIENT.ip(), port);
+        let says = |flags, seq, ack| from_client(build::tcp(client, HTTP, flags, seq, ack, &[], &[]));
+        let syn = decode(&world.exchange(WAN, &says(Flags::SYN, 7, 0)).1);
+        let delta = tcp(&syn).seq.wrapping_sub(7);
+        let answer = build::tcp(syn.destination, syn.source, SYN_ACK, SERVER_ISN, delta.wrapping_add(8), &[], &[]);
+        world.exchange(LAN, &from_server(answer));
+        world.exchange(WAN, &says(Flags::ACK, 8, SERVER_ISN + 1));
+    }
+}
+
+#[test]
+fn many_that_expire_at_once_are_reset_a_few_a_turn() {
+    const CONNECTIONS: u16 = 500;
+    let mut world = World::with(Size { flows: 1024, buffers: 1024 });
+    world.acquaint();
+    establish_many(&mut world, CONNECTIONS);
+    world.now = world.now + Duration::from_secs(91);
+    let (mut turns, mut resets) = (0, 0);
+    loop {
+        let more = world.worker.tick(&world.snapshot, world.now, &mut world.wire);
+        let sent = world.settle().iter().filter(|(_, frame)| frame[12..14] == [8, 0]).count();
+        assert!(sent <= 100, "{sent} resets in one turn");
+        (turns, resets) = (turns + 1, resets + sent);
+        if !more {
+            break;
+        }
+    }
+    assert_eq!((world.flows().len(), resets), (0, 2 * usize::from(CONNECTIONS)));
+    assert!(turns > CONNECTIONS / 64, "{turns} turns");
+    world.assert_balanced();
 }
 
 #[test]

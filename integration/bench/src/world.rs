@@ -151,6 +151,7 @@ impl World {
             let began = crate::cycles::now();
             let more = self.worker.tick(&self.snapshot, self.now, &mut self.wire);
             each(crate::cycles::now() - began);
+            self.wire.sent.clear();
             if !more {
                 self.ticked = self.now.tick();
             }
@@ -160,6 +161,11 @@ impl World {
     /// Connections there are.
     pub fn connections(&self) -> u64 {
         self.worker.counters().connections.get()
+    }
+
+    /// Packets the worker has made itself.
+    pub fn originated(&self) -> u64 {
+        self.worker.counters().originated.get()
     }
 
     /// What was dropped, by reason.

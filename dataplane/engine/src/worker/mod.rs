@@ -47,8 +47,14 @@ pub use list::{FlowPage, FlowRow};
 /// The most packets a worker takes at once.
 pub const BURST: usize = 32;
 
-/// Flows looked at in one turn of expiry, so that a mass expiry is spread over turns.
+/// What one turn of expiry may cost, so that a mass expiry is spread over turns: a flow looked at costs 1.
 const EXPIRY_BUDGET: u32 = 256;
+
+/// What a flow that has expired costs beside that.
+const END_COST: u32 = 1;
+
+/// What the resets to both of its ends cost, with their way through the port.
+const RESET_COST: u32 = 4;
 
 /// Neighbours looked at in one turn for needs that got lost.
 const REMINDER_BUDGET: usize = 256;
@@ -250,21 +256,29 @@ impl<'m, B: Buffer> Worker<'m, B> {
     /// Does what is due: ends expired flows and those of ended servers, and repeats lost needs, a bounded number a turn. Says whether more is due.
     pub fn tick<O: Output<B>>(&mut self, snapshot: &Snapshot, now: Time, out: &mut O) -> bool {
         let mut context = Context::new(snapshot, now, out);
-        let mut budget = EXPIRY_BUDGET;
-        while let Some(number) = self.flows.next_expired(context.tick, &mut budget) {
-            if self.flows.flow(number).state() == State::TcpEstablished {
-                self.reset(&mut context, number);
-            }
-            self.give_back(number);
-            self.flows.remove_expired(number);
-        }
-        let more = self.end_condemned();
+        let more_expired = self.expire(&mut context);
+        let more_condemned = self.end_condemned();
         let counters = &self.counters;
         let late = counters.drops(DropReason::FragmentTimeout);
         self.datagrams.sweep(context.tick, SWEEP_BUDGET, |_| late.add(1));
         self.neighbours.remind(context.tick, REMINDER_BUDGET, |note| tell(counters, context.out, note));
         self.publish_gauges();
-        budget == 0 || more
+        more_expired || more_condemned
+    }
+
+    /// Ends flows that have expired. Says whether there may be more.
+    fn expire<O: Output<B>>(&mut self, context: &mut Context<'_, O>) -> bool {
+        let mut budget = EXPIRY_BUDGET;
+        while let Some(number) = self.flows.next_expired(context.tick, &mut budget) {
+            if self.flows.flow(number).state() == State::TcpEstablished {
+                self.reset(context, number);
+                budget = budget.saturating_sub(RESET_COST);
+            }
+            self.give_back(number);
+            self.flows.remove_expired(number);
+            budget = budget.saturating_sub(END_COST);
+        }
+        budget == 0
     }
 
     /// Takes what the owner of neighbours says, and sends or drops the packets that waited for it.
