@@ -17,4 +17,5 @@ pub mod packet;
 pub mod population;
 pub mod process;
 pub mod report;
+mod site;
 pub mod world;

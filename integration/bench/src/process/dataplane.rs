@@ -1,7 +1,6 @@
 //! The dataplane with a UDP service, whose clients are those of a capture.
 
 use std::fs;
-use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -10,10 +9,7 @@ use anyhow::{Context, bail, ensure};
 use api::ipc::Client;
 use api::row::{Query, Row};
 use api::stats::Stats;
-use api::{
-    Address, Change, LocalAddress, MacAddr, Neighbour, Object, Protocol, Route, RouteScope, Scheduler, Server,
-    ServerKey, Service, ServiceKey,
-};
+use api::{Change, Protocol};
 use integration::{Process, binary, interrupt};
 use tokio::runtime::Runtime;
 
@@ -21,15 +17,12 @@ use super::poller::Sample;
 use super::trace::Trace;
 use super::{Forwarder, cpus, mbufs, memory_mib};
 use crate::population::room_for;
+use crate::site::{self, Devices};
 use crate::world::DNS;
 
 const DEVICE: &str = "dpdk0";
 const START_UP: Duration = Duration::from_secs(60);
 const FLOWS_THERE: Duration = Duration::from_secs(60);
-
-/// Enough of both for the flows of the largest capture.
-const SERVERS: u8 = 32;
-const LOCALS: u8 = 8;
 
 /// One that runs.
 pub(super) struct Dataplane {
@@ -49,7 +42,8 @@ pub(super) fn start(trace: &Trace, directory: &Path) -> anyhow::Result<Dataplane
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let connect = |_: &Process| Ok(runtime.block_on(Client::connect(&socket, "bench")).ok());
     let mut client = process.until("the dataplane to answer", START_UP, connect)?;
-    runtime.block_on(client.apply(objects().into_iter().map(Change::Add).collect()))?;
+    let objects = site::objects(Protocol::Udp, DNS, &Devices { wan: DEVICE, lan: DEVICE });
+    runtime.block_on(client.apply(objects.into_iter().map(Change::Add).collect()))?;
     let mut dataplane = Dataplane { process, runtime, client };
     dataplane.wait_for_flows(trace.flows)?;
     Ok(dataplane)
@@ -118,39 +112,4 @@ address = "none"
         device = trace.device(),
         socket = socket.display(),
     ))
-}
-
-fn objects() -> Vec<Object> {
-    let device = DEVICE.to_owned();
-    let service = ServiceKey { protocol: Protocol::Udp, vip: (*DNS.ip()).into(), port: DNS.port() };
-    let address = |address: Ipv4Addr, prefix_len| {
-        Object::Address(Address { address: address.into(), prefix_len, device: device.clone(), sapool: false })
-    };
-    let route = Route {
-        prefix: ipnet::Ipv4Net::default().into(),
-        via: None,
-        device: device.clone(),
-        source: None,
-        scope: RouteScope::Link,
-        mtu: None,
-        metric: 0,
-    };
-    let mut objects = vec![
-        address(*DNS.ip(), 32),
-        address(Ipv4Addr::new(192, 168, 0, 1), 16),
-        Object::Route(route),
-        Object::Service(Service::new(service, Scheduler::Rr)),
-    ];
-    for number in 1..=LOCALS {
-        let address = Ipv4Addr::new(192, 168, 101, number).into();
-        objects.push(Object::LocalAddress(LocalAddress { service, address, device: device.clone() }));
-    }
-    // Nobody would answer for the servers.
-    for number in 1..=SERVERS {
-        let address = Ipv4Addr::new(192, 168, 100, number).into();
-        let mac = MacAddr::new(2, 0, 0, 0, 3, number);
-        objects.push(Object::Neighbour(Neighbour { address, device: device.clone(), mac }));
-        objects.push(Object::Server(Server::new(ServerKey { service, address, port: DNS.port() }, 1)));
-    }
-    objects
 }
