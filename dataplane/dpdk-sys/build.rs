@@ -68,8 +68,11 @@ const CONSTANTS: &[&str] = &[
     "WAIT",
 ];
 
+/// Where DPDK looks up what a port does with a burst.
+const VARIABLES: &[&str] = &["rte_eth_fp_ops"];
+
 /// Types that are only ever pointed to; some change from one version of DPDK to the next.
-const OPAQUE: &[&str] = &["rte_device", "rte_mempool", "rte_memzone"];
+const OPAQUE: &[&str] = &["rte_device", "rte_mbuf", "rte_mempool", "rte_memzone"];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -128,8 +131,8 @@ fn generate_bindings(include_paths: &[PathBuf]) -> Result<(), Box<dyn Error>> {
     for function in FUNCTIONS {
         builder = builder.allowlist_function(function);
     }
-    for constant in CONSTANTS {
-        builder = builder.allowlist_var(constant);
+    for variable in CONSTANTS.iter().chain(VARIABLES) {
+        builder = builder.allowlist_var(variable);
     }
     for name in OPAQUE {
         builder = builder.opaque_type(name);

@@ -14,6 +14,9 @@ use crate::population::{Population, Protocol, room_for};
 /// Where all of the engine's packets come from.
 const SOURCE: &str = "memory, 64-byte frames";
 
+/// And of those that come with new connections, of which as many end as begin.
+const STEADY: &str = "one worker, steady state with expiry, virtual time, memory, per second of its own time";
+
 /// Something that can be measured again and again.
 pub struct Case {
     /// The name of its figure.
@@ -84,7 +87,7 @@ fn hits(name: String, extent: Extent, protocol: Protocol, connections: u64) -> C
 fn new_connections(extent: Extent) -> Case {
     let mut population = Population::lived_in(Protocol::Udp, extent.many());
     let run = move || extent.cycles_per_second / measure::new_connections(&mut population, extent.new_connections());
-    Case { name: "cps_udp_per_s".into(), unit: "1/s", source: SOURCE, run: Box::new(run) }
+    Case { name: "cps_udp_per_s".into(), unit: "1/s", source: STEADY, run: Box::new(run) }
 }
 
 fn lives(extent: Extent) -> Case {
@@ -92,7 +95,7 @@ fn lives(extent: Extent) -> Case {
     let run = move || {
         extent.cycles_per_second / measure::lives(&mut population, extent.new_connections() / 2, extent.many() as u32)
     };
-    Case { name: "tcp_lives_per_s".into(), unit: "1/s", source: SOURCE, run: Box::new(run) }
+    Case { name: "tcp_lives_per_s".into(), unit: "1/s", source: STEADY, run: Box::new(run) }
 }
 
 fn misses(extent: Extent) -> Case {

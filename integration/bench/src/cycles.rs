@@ -1,4 +1,4 @@
-//! The processor's time stamp counter, the unit of the engine's figures; the one place of the bench with `unsafe`.
+//! The processor's time stamp counter, the unit of the engine's figures.
 #![allow(unsafe_code)]
 
 use std::time::{Duration, Instant};

@@ -1,12 +1,23 @@
 //! Frames of connections, patched from templates: building them has to be cheap beside what is measured.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::ops::Range;
 
 use net::tcp::Flags;
 use net::{MacAddr, build, checksum, ipv4};
 
 const NETWORK: usize = 14;
 const TRANSPORT: usize = NETWORK + 20;
+
+/// The length of a frame in the middle of a connection: the least there is, but for the checksum that the wire adds.
+pub const FRAME_LEN: usize = 60;
+
+/// Where frames of one template differ, besides the transport's checksum and the number: the header's checksum, the
+/// addresses and the ports.
+pub const VARIES: Range<usize> = NETWORK + 10..TRANSPORT + 4;
+
+/// The length of a frame's number, the end of its payload.
+pub const NUMBER_LEN: usize = 4;
 
 /// A frame that can be any connection's.
 pub struct Template {
@@ -33,8 +44,25 @@ impl Template {
         Template { frame: build::addressed(frame, build::SOURCE, destination), protocol }
     }
 
+    /// The length of the frame, in bytes.
+    pub fn length(&self) -> usize {
+        self.frame.len()
+    }
+
+    /// Where the transport's checksum is.
+    pub fn checksum_at(&self) -> usize {
+        TRANSPORT + if self.protocol == ipv4::TCP { 16 } else { 6 }
+    }
+
+    /// Has frames from now on carry a number, at the end of their payload of at least [`NUMBER_LEN`] bytes.
+    pub fn set_number(&mut self, number: u32) {
+        let at = self.frame.len() - NUMBER_LEN;
+        self.frame[at..].copy_from_slice(&number.to_be_bytes());
+    }
+
     /// The frame between two endpoints, its checksums right.
     pub fn between(&mut self, source: SocketAddrV4, destination: SocketAddrV4) -> &[u8] {
+        let at = self.checksum_at();
         let frame = &mut self.frame;
         frame[NETWORK + 12..NETWORK + 16].copy_from_slice(&source.ip().octets());
         frame[NETWORK + 16..NETWORK + 20].copy_from_slice(&destination.ip().octets());
@@ -43,7 +71,6 @@ impl Template {
         frame[NETWORK + 10..NETWORK + 12].copy_from_slice(&(!sum).to_be_bytes());
         frame[TRANSPORT..TRANSPORT + 2].copy_from_slice(&source.port().to_be_bytes());
         frame[TRANSPORT + 2..TRANSPORT + 4].copy_from_slice(&destination.port().to_be_bytes());
-        let at = TRANSPORT + if self.protocol == ipv4::TCP { 16 } else { 6 };
         frame[at..at + 2].fill(0);
         let sum = checksum::transport_v4(*source.ip(), *destination.ip(), self.protocol, &frame[TRANSPORT..]);
         frame[at..at + 2].copy_from_slice(&sum.to_be_bytes());
@@ -61,6 +88,19 @@ pub fn endpoints(frame: &[u8]) -> (SocketAddrV4, SocketAddrV4) {
         SocketAddrV4::new(address(NETWORK + 12), port(TRANSPORT)),
         SocketAddrV4::new(address(NETWORK + 16), port(TRANSPORT + 2)),
     )
+}
+
+/// The number that a frame carries; nothing where it is shorter than its header says.
+pub fn number(frame: &[u8]) -> Option<u32> {
+    let total = frame.get(NETWORK + 2..NETWORK + 4)?;
+    let end = NETWORK + usize::from(u16::from_be_bytes([total[0], total[1]]));
+    let number = frame.get(end.checked_sub(NUMBER_LEN)?..end)?;
+    number.try_into().ok().map(u32::from_be_bytes)
+}
+
+/// Where a frame goes on its link.
+pub fn destination(frame: &[u8]) -> MacAddr {
+    MacAddr::new(frame[0], frame[1], frame[2], frame[3], frame[4], frame[5])
 }
 
 /// Whether the checksums of a frame are right.

@@ -1,5 +1,6 @@
-//! What Sluice costs, measured: the engine alone in cycles of the time stamp counter, with packets from memory, and the
-//! real process in packets per second, beside dpdk-testpmd.
+//! What Sluice costs, measured: the engine alone in cycles of the time stamp counter, with packets from memory; the real
+//! process in packets per second, beside dpdk-testpmd; and its workers between ports of memory, whose other ends open
+//! connections and reply, beside a loop that hardly does anything.
 //!
 //! Everything is in the configuration that ships: keyed hashes, both directions, states and timeouts as they are, tables
 //! at 85% of their room after ten times as many connections have come and gone. Packets are made here, under a seed.
@@ -15,6 +16,7 @@ pub mod measure;
 mod memory;
 pub mod packet;
 pub mod population;
+pub mod port;
 pub mod process;
 pub mod report;
 mod site;

@@ -1,5 +1,7 @@
 //! `make bench`: measures, prints a table and writes `report.json`. `QUICK=1` is over in three minutes.
 //! `bench count PATH N` sends N batches of packets one path through the engine, for a profiler to look at.
+//! `bench forward PROGRAM CONNECTIONS WORKERS PACKETS` measures one program (`sluice` or `macswap`) once, between ports
+//! of memory, and prints what came of it as JSON.
 
 use std::path::PathBuf;
 
@@ -8,6 +10,7 @@ use bench::cases::{self, Extent};
 use bench::count::Route;
 use bench::figure::Figure;
 use bench::machine::Machine;
+use bench::port::{self, Load};
 use bench::{cycles, process, report};
 use integration::interrupt;
 
@@ -20,11 +23,24 @@ fn main() -> anyhow::Result<()> {
         [] => measure(),
         ["count", path, batches] => {
             let path: Route = path.parse().map_err(anyhow::Error::msg)?;
-            path.run(batches.parse().with_context(|| format!("{batches:?} is no number of batches"))?);
+            path.run(number(batches, "batches")? as usize);
             Ok(())
         }
-        _ => anyhow::bail!("usage: bench [count PATH N]"),
+        ["forward", program, connections, workers, packets] => {
+            let load = Load {
+                connections: number(connections, "connections")?,
+                workers: number(workers, "workers")? as usize,
+                packets: number(packets, "packets")?,
+            };
+            println!("{}", serde_json::to_string(&port::run(program.parse()?, &load)?)?);
+            Ok(())
+        }
+        _ => anyhow::bail!("usage: bench [count PATH N | forward PROGRAM CONNECTIONS WORKERS PACKETS]"),
     }
+}
+
+fn number(text: &str, what: &str) -> anyhow::Result<u64> {
+    text.parse().with_context(|| format!("{text:?} is no number of {what}"))
 }
 
 fn measure() -> anyhow::Result<()> {
@@ -33,8 +49,9 @@ fn measure() -> anyhow::Result<()> {
     let machine = Machine::look(extent.cycles_per_second);
     eprintln!("bench: {}, {} of a second stalled", machine.cpu, machine.stalled_ms / 1e3);
     interrupt::install()?;
-    // The process first: the engine's tables would take the memory.
+    // The processes first: the engine's tables would take the memory.
     let mut figures = process::figures(quick)?;
+    figures.extend(port::figures(quick)?);
     eprintln!("bench: filling tables");
     let mut cases = cases::engine(extent);
     let mut values = vec![Vec::new(); cases.len()];

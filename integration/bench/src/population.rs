@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::ops::Range;
 use std::time::Duration;
 
+use net::MacAddr;
 use net::tcp::Flags;
 
 use crate::frame::Template;
@@ -51,17 +52,28 @@ impl Protocol {
 
     /// A packet of the client in the middle of a connection.
     pub fn from_client(self) -> Template {
-        match self {
-            Protocol::Tcp => Template::tcp(Flags::ACK, &[0; 6], WAN_MAC),
-            Protocol::Udp => Template::udp(WAN_MAC),
-        }
+        self.packet(WAN_MAC)
     }
 
     /// A packet of the server in the middle of a connection.
     pub fn from_server(self) -> Template {
+        self.packet(LAN_MAC)
+    }
+
+    /// A packet in the middle of a connection, to an interface.
+    pub fn packet(self, mac: MacAddr) -> Template {
         match self {
-            Protocol::Tcp => Template::tcp(Flags::ACK, &[0; 6], LAN_MAC),
-            Protocol::Udp => Template::udp(LAN_MAC),
+            Protocol::Tcp => Template::tcp(Flags::ACK, &[0; 6], mac),
+            Protocol::Udp => Template::udp(mac),
+        }
+    }
+}
+
+impl From<Protocol> for api::Protocol {
+    fn from(protocol: Protocol) -> Self {
+        match protocol {
+            Protocol::Tcp => api::Protocol::Tcp,
+            Protocol::Udp => api::Protocol::Udp,
         }
     }
 }
