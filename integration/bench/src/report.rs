@@ -71,7 +71,7 @@ pub fn write(directory: &Path, figures: &[Figure], machine: &Machine) -> anyhow:
 pub fn table(figures: &[Figure]) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    table.set_header(["figure", "min", "median", "max", "unit", "of testpmd", "must", "stretch", "reached"]);
+    table.set_header(["figure", "min", "median", "max", "unit", "of reference", "must", "stretch", "reached"]);
     for figure in figures {
         let target = TARGETS.iter().find(|target| target.name == figure.name);
         let bound = |of: fn(&Target) -> f64| target.map_or(String::new(), |target| number(of(target)));

@@ -14,7 +14,7 @@ use api::config::{self, Config};
 use dataplane::kni::Twins;
 use dataplane::ports::Ports;
 use dataplane::start;
-use dpdk::{Eal, LcoreHandle};
+use dpdk::{Eal, LcoreHandle, MemoryMode};
 use engine::flow::{FlowKey, region_size};
 use engine::steering::Steering;
 use net::ipv4;
@@ -90,6 +90,8 @@ pub struct Outcome {
     pub redirected: u64,
     /// Frames that were kept and found to be as they should.
     pub checked: usize,
+    /// Whether packets and tables were in hugepages.
+    pub hugepages: bool,
 }
 
 /// Runs a program with a load and measures it.
@@ -98,6 +100,7 @@ pub struct Outcome {
 /// When it does not start, or does not forward every packet as it should.
 pub fn run(program: Program, load: &Load) -> anyhow::Result<Outcome> {
     let config = configuration(load)?;
+    let hugepages = MemoryMode::choose(config.memory_mib) == MemoryMode::Hugepages;
     let eal = start::start_eal(&config, "bench", &[])?;
     let steering = start::steering(&config)?;
     let ports = Ports::start(&eal, &config, &steering, Twins::default())?;
@@ -120,7 +123,7 @@ pub fn run(program: Program, load: &Load) -> anyhow::Result<Outcome> {
     }
     let rates: Option<Vec<f64>> = lanes.iter().map(Lane::rate).collect();
     let per_second = rates.context("a worker was not measured to the end")?.iter().sum();
-    Ok(Outcome { per_second, redirected, checked })
+    Ok(Outcome { per_second, redirected, checked, hugepages })
 }
 
 /// Memory that a run takes, in MiB.

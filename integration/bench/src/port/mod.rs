@@ -45,29 +45,38 @@ const LONGEST: Duration = Duration::from_secs(200);
 pub fn figures(quick: bool) -> anyhow::Result<Vec<Figure>> {
     let directory = tempfile::Builder::new().prefix("sluice-bench-").tempdir().context("cannot make a directory")?;
     let machine = Machine::note(&directory.path().join("machine.json"))?;
-    let packets = if quick { 1 << 22 } else { 1 << 24 };
+    let packets = if quick { 1 << 21 } else { 1 << 24 };
     let load = |connections, workers| Load { connections, workers, packets };
     let (_, most) = SIZES[SIZES.len() - 1];
     let pair = load(most, 2);
     machine.reserve_hugepages(forwarder::memory_mib(&pair) as u64)?;
     let bench = Bench { directory: directory.path() };
     let mut figures = Vec::new();
-    let mut single = None;
+    let mut one = Rates::default();
     for (name, connections) in SIZES {
-        let (ours, theirs) = bench.compare(&load(connections, 1))?;
-        let rates = |values: &[f64]| values.iter().map(|rate| rate / 1e6).collect();
-        let figure = Figure::new(format!("process_full_tcp_mpps_{name}"), "Mpps", SOURCE, rates(&ours));
-        figures.push(figure.against(rates(&theirs)));
-        single = Some((ours, theirs));
+        one = bench.compare(&load(connections, 1))?;
+        let millions = |rates: &[f64]| rates.iter().map(|rate| rate / 1e6).collect();
+        let figure = Figure::new(format!("process_full_tcp_mpps_{name}"), "Mpps", SOURCE, millions(&one.ours));
+        figures.push(figure.against(millions(&one.theirs)));
     }
-    let (ours, theirs) = bench.compare(&pair)?;
-    if let Some((our_one, their_one)) = single {
-        let by_one = |pairs: &[f64], ones: &[f64]| pairs.iter().zip(ones).map(|(pair, one)| pair / one).collect();
-        let scaling = Figure::new("scaling_2_workers", "×", SCALING_SOURCE, by_one(&ours, &our_one));
-        let reference = Figure::new("", "×", SCALING_SOURCE, by_one(&theirs, &their_one)).median;
-        figures.push(Figure { reference: Some(reference), ..scaling });
-    }
+    let two = bench.compare(&pair)?;
+    let scaling = |two, one| Figure::new("scaling_2_workers", "×", SCALING_SOURCE, by_median(two, one));
+    let reference = scaling(&two.theirs, &one.theirs).median;
+    figures.push(Figure { reference: Some(reference), ..scaling(&two.ours, &one.ours) });
     Ok(figures)
+}
+
+/// Packets per second of the runs of both programs.
+#[derive(Default)]
+struct Rates {
+    ours: Vec<f64>,
+    theirs: Vec<f64>,
+}
+
+/// Values as multiples of what is in the middle of others.
+fn by_median(values: &[f64], others: &[f64]) -> Vec<f64> {
+    let median = Figure::new("", "", "", others.to_vec()).median;
+    values.iter().map(|value| value / median).collect()
 }
 
 struct Bench<'a> {
@@ -75,14 +84,14 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    /// The rates of both programs with a load, in packets per second.
-    fn compare(&self, load: &Load) -> anyhow::Result<(Vec<f64>, Vec<f64>)> {
-        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    /// Measures both programs with a load, in turn.
+    fn compare(&self, load: &Load) -> anyhow::Result<Rates> {
+        let mut rates = Rates::default();
         for run in 1..=RUNS {
             let sluice = self.run(Program::Sluice, load)?;
             let macswap = self.run(Program::Macswap, load)?;
             eprintln!(
-                "bench: {} connections, {} workers, run {run} of {RUNS}: {:.2} Mpps, {} redirected, {} frames checked; \
+                "bench: {} connections, workers: {}, run {run} of {RUNS}: {:.2} Mpps, {} redirected, {} frames checked; \
                  macswap {:.2} Mpps",
                 load.connections,
                 load.workers,
@@ -91,10 +100,10 @@ impl Bench<'_> {
                 sluice.checked,
                 macswap.per_second / 1e6,
             );
-            ours.push(sluice.per_second);
-            theirs.push(macswap.per_second);
+            rates.ours.push(sluice.per_second);
+            rates.theirs.push(macswap.per_second);
         }
-        Ok((ours, theirs))
+        Ok(rates)
     }
 
     fn run(&self, program: Program, load: &Load) -> anyhow::Result<Outcome> {
@@ -109,6 +118,9 @@ impl Bench<'_> {
         let log = process.log();
         ensure!(status.success(), "{} failed: {log}", program.name());
         let last = log.lines().last().unwrap_or_default();
-        serde_json::from_str(last).with_context(|| format!("{} says {last:?}", program.name()))
+        let outcome: Outcome =
+            serde_json::from_str(last).with_context(|| format!("{} says {last:?}", program.name()))?;
+        ensure!(outcome.hugepages, "{} found too few hugepages free: something else takes them", program.name());
+        Ok(outcome)
     }
 }

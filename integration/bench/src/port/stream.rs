@@ -39,10 +39,9 @@ impl Stream {
             template.set_number(number);
             let frame = template.between(source, destination);
             common.copy_from_slice(frame);
-            let part = |range: std::ops::Range<usize>| frame[range].to_vec();
             Record {
-                endpoints: part(VARIES).try_into().expect("as long as the range"),
-                checksum: part(checksum_at..checksum_at + 2).try_into().expect("two bytes"),
+                endpoints: std::array::from_fn(|at| frame[VARIES.start + at]),
+                checksum: [frame[checksum_at], frame[checksum_at + 1]],
             }
         });
         let records: Vec<Record> = records.collect();
