@@ -80,28 +80,26 @@ pub fn engine(extent: Extent) -> Vec<Case> {
 fn hits(name: String, extent: Extent, protocol: Protocol, connections: u64) -> Case {
     let mut population = Population::new(protocol, connections);
     let mut random = fastrand::Rng::with_seed(connections);
-    let run = move || measure::hits(&mut population, extent.packets(), &mut random);
+    let run = move || extent.cycles_per_second * measure::hits(&mut population, extent.packets(), &mut random);
     Case { name, unit: "cycles/packet", source: SOURCE, run: Box::new(run) }
 }
 
 fn new_connections(extent: Extent) -> Case {
     let mut population = Population::lived_in(Protocol::Udp, extent.many());
-    let run = move || extent.cycles_per_second / measure::new_connections(&mut population, extent.new_connections());
+    let run = move || 1.0 / measure::new_connections(&mut population, extent.new_connections());
     Case { name: "cps_udp_per_s".into(), unit: "1/s", source: STEADY, run: Box::new(run) }
 }
 
 fn lives(extent: Extent) -> Case {
     let mut population = Population::empty(Protocol::Tcp, extent.many());
-    let run = move || {
-        extent.cycles_per_second / measure::lives(&mut population, extent.new_connections() / 2, extent.many() as u32)
-    };
+    let run = move || 1.0 / measure::lives(&mut population, extent.new_connections() / 2, extent.many() as u32);
     Case { name: "tcp_lives_per_s".into(), unit: "1/s", source: STEADY, run: Box::new(run) }
 }
 
 fn misses(extent: Extent) -> Case {
     let mut population = Population::empty(Protocol::Udp, 1 << 16);
     let mut random = fastrand::Rng::with_seed(7);
-    let run = move || measure::misses(&mut population, extent.packets(), &mut random);
+    let run = move || extent.cycles_per_second * measure::misses(&mut population, extent.packets(), &mut random);
     Case { name: "engine_miss_cycles".into(), unit: "cycles/packet", source: SOURCE, run: Box::new(run) }
 }
 
@@ -110,9 +108,9 @@ fn sweep(extent: Extent) -> Case {
     let connections = if extent.quick { extent.many() } else { 10_000_000 };
     let run = move || {
         let mut population = Population::new(Protocol::Udp, connections);
-        let cycles: u64 = measure::idle_turns(&mut population, SECONDS).iter().sum();
+        let spent: Duration = measure::idle_turns(&mut population, SECONDS).iter().sum();
         let scale = 1e7 / connections as f64;
-        100.0 * scale * cycles as f64 / (extent.cycles_per_second * f64::from(SECONDS))
+        100.0 * scale * spent.as_secs_f64() / f64::from(SECONDS)
     };
     Case { name: "sweep_cpu_percent_10m_idle".into(), unit: "%", source: "no packets", run: Box::new(run) }
 }
@@ -126,7 +124,7 @@ fn mass_expiry(extent: Extent) -> Case {
         assert_eq!(population.world.connections(), 0, "connections outlived their timeout");
         turns.sort_unstable();
         let p9999 = turns[(turns.len() - 1) * 9999 / 10_000];
-        1e6 * p9999 as f64 / extent.cycles_per_second
+        1e6 * p9999.as_secs_f64()
     };
     Case {
         name: "loop_cpu_us_p9999_mass_expiry".into(),
@@ -153,7 +151,7 @@ fn syn_flood(extent: Extent) -> [Case; 3] {
     let (handshakes, rate) = (later(|outcome| outcome.handshakes), later(|outcome| outcome.syns_per_second));
     let mut population = Population::new(Protocol::Tcp, connections);
     let run = move || {
-        let found = flood(&mut population, duration, syns, extent.cycles_per_second);
+        let found = flood(&mut population, duration, syns, 1.0);
         outcome.set(Some(found));
         found.survival
     };

@@ -44,21 +44,22 @@ impl Share {
     }
 }
 
-/// Floods a population of TCP connections for so long and with so many SYNs at the least.
+/// Floods a population of TCP connections for so long and with so many SYNs at the least, as on a machine so many times
+/// as slow as this.
 ///
 /// # Panics
 /// When the population is not of TCP.
-pub fn flood(population: &mut Population, duration: Duration, syns: u64, cycles_per_second: f64) -> Outcome {
+pub fn flood(population: &mut Population, duration: Duration, syns: u64, slowness: f64) -> Outcome {
     assert_eq!(population.protocol.service(), HTTP, "a flood of SYNs is of TCP");
     let mut random = fastrand::Rng::with_seed(9);
     let (mut survival, mut handshakes) = (Share::default(), Share::default());
     let mut under_way: VecDeque<(Time, Connection)> = VecDeque::new();
     let (began, mut sent) = (population.world.now, 0);
     while population.world.now < began + duration || sent < syns {
-        let mut cycles = spoof(population);
+        let mut busy = spoof(population);
         sent += BATCH as u64;
         let (spent, forwarded) = go_on(population, &mut random);
-        cycles += spent;
+        busy += spent;
         survival.add(BURST, forwarded);
         let now = population.world.now;
         while let Some(&(due, connection)) = under_way.front()
@@ -71,10 +72,9 @@ pub fn flood(population: &mut Population, duration: Duration, syns: u64, cycles_
             Some(connection) => under_way.push_back((now + ROUND_TRIP, connection)),
             None => handshakes.add(1, 0),
         }
-        let busy = Duration::from_secs_f64(cycles as f64 / cycles_per_second);
-        let mut turns = 0;
-        population.world.pass(busy, |turn| turns += turn);
-        population.world.pass(Duration::from_secs_f64(turns as f64 / cycles_per_second), |_| {});
+        let mut turns = Duration::ZERO;
+        population.world.pass(busy.mul_f64(slowness), |turn| turns += turn);
+        population.world.pass(turns.mul_f64(slowness), |_| {});
     }
     let lasted = Duration::from_nanos(population.world.now.0 - began.0);
     Outcome {
@@ -85,18 +85,18 @@ pub fn flood(population: &mut Population, duration: Duration, syns: u64, cycles_
 }
 
 /// SYNs of clients that will not be heard of again; what they cost.
-fn spoof(population: &mut Population) -> u64 {
+fn spoof(population: &mut Population) -> Duration {
     let mut syn = Template::tcp(Flags::SYN, &[], WAN_MAC);
     let numbers = population.take_numbers(BATCH);
     let world = &mut population.world;
     let mut packets: Vec<_> = numbers.map(|number| world.packet(syn.between(client(number), HTTP), WAN)).collect();
-    let cycles = world.receive(&mut packets);
+    let spent = world.receive(&mut packets);
     world.wire.sent.clear();
-    cycles
+    spent
 }
 
 /// A burst of packets of established connections; what it cost, and how many were forwarded.
-fn go_on(population: &mut Population, random: &mut fastrand::Rng) -> (u64, usize) {
+fn go_on(population: &mut Population, random: &mut fastrand::Rng) -> (Duration, usize) {
     let Population { world, connections, protocol, .. } = population;
     let (mut from_client, mut from_server) = (protocol.from_client(), protocol.from_server());
     let mut packets = Vec::with_capacity(BURST);
@@ -107,8 +107,8 @@ fn go_on(population: &mut Population, random: &mut fastrand::Rng) -> (u64, usize
             false => world.packet(from_server.between(connection.server, connection.local), LAN),
         });
     }
-    let cycles = world.receive(&mut packets);
-    (cycles, world.wire.sent.drain(..).count())
+    let spent = world.receive(&mut packets);
+    (spent, world.wire.sent.drain(..).count())
 }
 
 /// The SYN of a client and the server's answer; nothing if one of them was not forwarded.
@@ -147,9 +147,9 @@ mod tests {
     #[test]
     fn what_a_flood_leaves_is_counted() {
         // A machine so slow that a round trip is over before the room is used up, and one so fast that it is not.
-        for (cycles_per_second, all) in [(1e8, true), (1e12, false)] {
+        for (slowness, all) in [(30.0, true), (0.003, false)] {
             let mut population = Population::new(Protocol::Tcp, 10_000);
-            let outcome = flood(&mut population, 2 * ROUND_TRIP, 100_000, cycles_per_second);
+            let outcome = flood(&mut population, 2 * ROUND_TRIP, 100_000, slowness);
             assert_eq!(outcome.survival, 100.0);
             assert_eq!(outcome.handshakes == 100.0, all, "{}% of the handshakes", outcome.handshakes);
             assert!(outcome.syns_per_second > 0.0);

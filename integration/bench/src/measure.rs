@@ -1,4 +1,4 @@
-//! The measurements, each over a world that goes on with the next.
+//! The measurements, each over a world that goes on with the next. They are of the time that the worker alone took.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::world::{BATCH, LAN, LAN_MAC, NOTHING, WAN, WAN_MAC};
 /// How long a connection that both sides have closed is remembered.
 const TIME_WAIT: Duration = Duration::from_secs(7);
 
-/// Cycles per packet, of packets in both directions over connections in random order.
+/// Seconds per packet, of packets in both directions over connections in random order.
 ///
 /// # Panics
 /// When a packet does not come out whole at the other side.
@@ -20,7 +20,7 @@ pub fn hits(population: &mut Population, packets: usize, random: &mut fastrand::
     let Population { world, connections, protocol, .. } = population;
     let (mut from_client, mut from_server) = (protocol.from_client(), protocol.from_server());
     let service = protocol.service();
-    let mut cycles = 0;
+    let mut spent = Duration::ZERO;
     let batches = packets.div_ceil(BATCH);
     let mut burst = Vec::with_capacity(BATCH);
     for batch in 0..batches {
@@ -33,16 +33,16 @@ pub fn hits(population: &mut Population, packets: usize, random: &mut fastrand::
                 world.packet(from_server.between(connection.server, connection.local), LAN)
             });
         }
-        cycles += world.receive(&mut burst);
+        spent += world.receive(&mut burst);
         assert_eq!(world.wire.sent.len(), BATCH, "{:?}", world.drops());
         let (_, sample) = &world.wire.sent[batch % BATCH];
         assert!(frame::is_sound(sample.bytes()), "a packet came out with wrong checksums");
         world.wire.sent.clear();
     }
-    cycles as f64 / (batches * BATCH) as f64
+    spent.as_secs_f64() / (batches * BATCH) as f64
 }
 
-/// Cycles per new connection, of which as many end as begin.
+/// Seconds per new connection, of which as many end as begin.
 ///
 /// # Panics
 /// When a connection does not begin.
@@ -50,22 +50,22 @@ pub fn new_connections(population: &mut Population, connections: usize) -> f64 {
     let service = population.protocol.service();
     let mut template = population.protocol.first();
     let spacing = population.spacing() * BATCH as u32;
-    let mut cycles = 0;
+    let mut spent = Duration::ZERO;
     let batches = connections.div_ceil(BATCH);
     for _ in 0..batches {
         let numbers = population.take_numbers(BATCH);
         let world = &mut population.world;
         let mut packets: Vec<_> =
             numbers.map(|number| world.packet(template.between(client(number), service), WAN)).collect();
-        cycles += world.receive(&mut packets);
+        spent += world.receive(&mut packets);
         assert_eq!(world.wire.sent.len(), BATCH, "{:?}", world.drops());
         world.wire.sent.clear();
-        world.pass(spacing, |turn| cycles += turn);
+        world.pass(spacing, |turn| spent += turn);
     }
-    cycles as f64 / (batches * BATCH) as f64
+    spent.as_secs_f64() / (batches * BATCH) as f64
 }
 
-/// Cycles per TCP connection from its SYN to its expiry: seven packets, of connections of which so many are remembered
+/// Seconds per TCP connection from its SYN to its expiry: seven packets, of connections of which so many are remembered
 /// at a time.
 ///
 /// # Panics
@@ -73,14 +73,14 @@ pub fn new_connections(population: &mut Population, connections: usize) -> f64 {
 pub fn lives(population: &mut Population, connections: usize, remembered: u32) -> f64 {
     let service = population.protocol.service();
     let spacing = TIME_WAIT * BATCH as u32 / remembered;
-    let mut cycles = 0;
+    let mut spent = Duration::ZERO;
     let batches = connections.div_ceil(BATCH);
     for _ in 0..batches {
         let clients: Vec<_> = population.take_numbers(BATCH).map(client).collect();
         let world = &mut population.world;
         let mut syn = Template::tcp(Flags::SYN, &[], WAN_MAC);
-        let (spent, sent) = world.relay(WAN, clients.iter().map(|&client| syn.between(client, service).to_vec()));
-        cycles += spent;
+        let (time, sent) = world.relay(WAN, clients.iter().map(|&client| syn.between(client, service).to_vec()));
+        spent += time;
         let connections: Vec<_> = std::iter::zip(clients, sent)
             .map(|(client, (local, server))| Connection { client, local, server })
             .collect();
@@ -98,21 +98,21 @@ pub fn lives(population: &mut Population, connections: usize, remembered: u32) -
                 let (source, destination) = if by_client { (c.client, service) } else { (c.server, c.local) };
                 template.between(source, destination).to_vec()
             });
-            let (spent, sent) = world.relay(if by_client { WAN } else { LAN }, frames);
-            cycles += spent;
+            let (time, sent) = world.relay(if by_client { WAN } else { LAN }, frames);
+            spent += time;
             assert_eq!(sent.len(), BATCH, "{:?}", world.drops());
         }
-        world.pass(spacing, |turn| cycles += turn);
+        world.pass(spacing, |turn| spent += turn);
     }
-    cycles as f64 / (batches * BATCH) as f64
+    spent.as_secs_f64() / (batches * BATCH) as f64
 }
 
-/// Cycles per packet that no service is for, by random clients.
+/// Seconds per packet that no service is for, by random clients.
 pub fn misses(population: &mut Population, packets: usize, random: &mut fastrand::Rng) -> f64 {
     let world = &mut population.world;
     let mut template = Template::udp(WAN_MAC);
     let batches = packets.div_ceil(BATCH);
-    let cycles: u64 = (0..batches)
+    let spent: Duration = (0..batches)
         .map(|_| {
             let mut packets: Vec<_> = (0..BATCH)
                 .map(|_| world.packet(template.between(client(random.u64(..1 << 30)), NOTHING), WAN))
@@ -120,11 +120,11 @@ pub fn misses(population: &mut Population, packets: usize, random: &mut fastrand
             world.receive(&mut packets)
         })
         .sum();
-    cycles as f64 / (batches * BATCH) as f64
+    spent.as_secs_f64() / (batches * BATCH) as f64
 }
 
-/// Cycles of every turn of expiry during so many seconds in which no packet comes.
-pub fn idle_turns(population: &mut Population, seconds: u32) -> Vec<u64> {
+/// The time of every turn of expiry during so many seconds in which no packet comes.
+pub fn idle_turns(population: &mut Population, seconds: u32) -> Vec<Duration> {
     let mut turns = Vec::new();
     for _ in 0..seconds * 8 {
         population.world.pass(Duration::from_millis(125), |turn| turns.push(turn));

@@ -16,6 +16,7 @@ use net::{Buffer, MacAddr, ipv4};
 
 use crate::frame;
 use crate::memory::Region;
+use crate::own_time::own_time;
 use crate::packet::{Free, Packet};
 
 /// The servers' side.
@@ -110,11 +111,11 @@ impl World {
         world
     }
 
-    /// Hands over frames, a burst at a time, and returns how many cycles the worker took.
+    /// Hands over frames, a burst at a time, and returns the time the worker took.
     // A function of its own, so that its instructions can be counted.
     #[inline(never)]
-    pub fn receive(&mut self, packets: &mut Vec<Packet>) -> u64 {
-        let began = crate::cycles::now();
+    pub fn receive(&mut self, packets: &mut Vec<Packet>) -> Duration {
+        let began = own_time();
         let mut burst: ArrayVec<Packet, BURST> = ArrayVec::new();
         let mut packets = packets.drain(..);
         loop {
@@ -124,19 +125,19 @@ impl World {
             }
             self.worker.receive(&self.snapshot, self.now, &mut burst, &mut self.wire);
         }
-        crate::cycles::now() - began
+        own_time() - began
     }
 
-    /// Hands over frames that came by an interface, and returns the cycles and the endpoints of what came of them.
+    /// Hands over frames that came by an interface, and returns the time and the endpoints of what came of them.
     pub fn relay(
         &mut self,
         interface: InterfaceId,
         frames: impl Iterator<Item = Vec<u8>>,
-    ) -> (u64, Vec<(SocketAddrV4, SocketAddrV4)>) {
+    ) -> (Duration, Vec<(SocketAddrV4, SocketAddrV4)>) {
         let mut packets: Vec<_> = frames.map(|frame| self.packet(&frame, interface)).collect();
-        let cycles = self.receive(&mut packets);
+        let spent = self.receive(&mut packets);
         let sent = self.wire.sent.drain(..).map(|(_, packet)| frame::endpoints(packet.bytes())).collect();
-        (cycles, sent)
+        (spent, sent)
     }
 
     /// Puts a frame into a buffer.
@@ -144,13 +145,13 @@ impl World {
         self.wire.free.received(frame, interface.0)
     }
 
-    /// Lets time pass, with the turns of expiry a worker's loop would take; gives the cycles of each turn to `each`.
-    pub fn pass(&mut self, duration: Duration, mut each: impl FnMut(u64)) {
+    /// Lets time pass, with the turns of expiry a worker's loop would take; gives the time each turn took to `each`.
+    pub fn pass(&mut self, duration: Duration, mut each: impl FnMut(Duration)) {
         self.now = self.now + duration;
         while self.ticked != self.now.tick() {
-            let began = crate::cycles::now();
+            let began = own_time();
             let more = self.worker.tick(&self.snapshot, self.now, &mut self.wire);
-            each(crate::cycles::now() - began);
+            each(own_time() - began);
             self.wire.sent.clear();
             if !more {
                 self.ticked = self.now.tick();

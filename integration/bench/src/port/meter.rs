@@ -1,10 +1,9 @@
-//! The rate of a thread that polls, by its own time: what others take of the CPU meanwhile does not count.
+//! The rate of a thread that polls, by its own time.
 
 use std::time::Duration;
 
-use nix::time::{ClockId, clock_gettime};
-
 use super::progress::{Progress, Stage};
+use crate::own_time::own_time;
 
 /// Measures once, when told to.
 pub(super) enum Meter {
@@ -42,11 +41,6 @@ impl Meter {
             _ => None,
         }
     }
-}
-
-/// How long this thread has been on a CPU.
-fn own_time() -> Duration {
-    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }
 
 #[cfg(test)]
