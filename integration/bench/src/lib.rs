@@ -5,7 +5,8 @@
 //! Time is that of the threads that work, when they were on their CPUs: other programs disturb caches, not clocks.
 //!
 //! Everything is in the configuration that ships: keyed hashes, both directions, states and timeouts as they are, tables
-//! at 85% of their room after ten times as many connections have come and gone. Packets are made here, under a seed.
+//! at 85% of their room; the engine's after ten times as many connections have come and gone, for which real time is too
+//! slow. Packets are made here, under a seed.
 
 pub mod cases;
 pub mod count;
