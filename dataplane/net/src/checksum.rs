@@ -26,13 +26,11 @@ pub fn ones_complement(bytes: &[u8]) -> u16 {
     fold(sum).to_be()
 }
 
+/// A half added to itself turned round has in its high half the sum of both, the carry added.
 #[inline]
 const fn fold(sum: u64) -> u16 {
-    let sum = (sum >> 32) + (sum & 0xffff_ffff);
-    let sum = (sum >> 16) + (sum & 0xffff);
-    let sum = (sum >> 16) + (sum & 0xffff);
-    let sum = (sum >> 16) + (sum & 0xffff);
-    sum as u16
+    let sum = (sum.wrapping_add(sum.rotate_left(32)) >> 32) as u32;
+    (sum.wrapping_add(sum.rotate_left(16)) >> 16) as u16
 }
 
 /// The sum over the IPv4 pseudo-header of TCP and UDP (RFC 9293, 3.1; RFC 768). `length`: transport header and
@@ -58,7 +56,8 @@ const fn sum32(value: u32) -> u16 {
 
 /// What a series of changes does to a checksum.
 ///
-/// The bytes must lie at an even offset of the message, counted from where its checksum starts counting.
+/// The bytes must lie at an even offset of the message, counted from where its checksum starts counting. Numbers are in
+/// network order; or else all of them, the checksum too, in the machine's own (RFC 1071, 2 (B)).
 #[derive(Clone, Copy, Debug, Default)]
 #[must_use]
 pub struct Delta(
@@ -80,6 +79,13 @@ impl Delta {
     #[inline]
     pub const fn replace32(self, old: u32, new: u32) -> Self {
         Self(self.0 + !old as u64 + new as u64)
+    }
+
+    /// And the 64-bit word `old` became `new`: two IPv4 addresses.
+    #[inline]
+    pub const fn replace64(self, old: u64, new: u64) -> Self {
+        let Self(sum) = self.replace32(old as u32, new as u32);
+        Self(sum).replace32((old >> 32) as u32, (new >> 32) as u32)
     }
 
     /// And `bytes` were put in. An odd number of them only at the very end of the message.
@@ -179,24 +185,38 @@ mod tests {
 
         #[test]
         fn words_replaced_anywhere(
-            mut bytes in prop::collection::vec(any::<u8>(), 8..100),
-            edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u32>(), any::<bool>()), 1..8),
+            mut bytes in prop::collection::vec(any::<u8>(), 12..100),
+            edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u64>(), 0..3), 1..8),
         ) {
             bytes[0] |= 1; // not all zeros, before or after: no edit below reaches word 0
             let before = !ones_complement(&bytes);
-            let mut delta = Delta::NONE;
-            for (index, value, wide) in edits {
-                let at = 2 + 2 * index.index((bytes.len() - 6) / 2 + 1);
-                let old = u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
-                if wide {
-                    delta = delta.replace32(old, value);
-                    bytes[at..at + 4].copy_from_slice(&value.to_be_bytes());
-                } else {
-                    delta = delta.replace16((old >> 16) as u16, value as u16);
-                    bytes[at..at + 2].copy_from_slice(&(value as u16).to_be_bytes());
-                }
+            let (mut delta, mut in_machine_order) = (Delta::NONE, Delta::NONE);
+            for (index, value, width) in edits {
+                let at = 2 + 2 * index.index((bytes.len() - 10) / 2 + 1);
+                let old = u64::from_be_bytes(bytes[at..at + 8].try_into().unwrap());
+                let length = match width {
+                    0 => {
+                        let (old, value) = ((old >> 48) as u16, (value >> 48) as u16);
+                        delta = delta.replace16(old, value);
+                        in_machine_order = in_machine_order.replace16(old.to_be(), value.to_be());
+                        2
+                    }
+                    1 => {
+                        let (old, value) = ((old >> 32) as u32, (value >> 32) as u32);
+                        delta = delta.replace32(old, value);
+                        in_machine_order = in_machine_order.replace32(old.to_be(), value.to_be());
+                        4
+                    }
+                    _ => {
+                        delta = delta.replace64(old, value);
+                        in_machine_order = in_machine_order.replace64(old.to_be(), value.to_be());
+                        8
+                    }
+                };
+                bytes[at..at + length].copy_from_slice(&value.to_be_bytes()[..length]);
             }
             prop_assert_eq!(delta.apply(before), !ones_complement(&bytes));
+            prop_assert_eq!(in_machine_order.apply(before.to_be()), (!ones_complement(&bytes)).to_be());
         }
 
         #[test]
