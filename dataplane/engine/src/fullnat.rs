@@ -133,16 +133,17 @@ fn shift(transport: &mut [u8], tcp: &Tcp, flow: &mut Flow, direction: Direction)
     }
 }
 
-/// Moves the numbers of a segment that has no SYN; of what needs more, see [`shift`].
+/// Moves the numbers of a segment that has no SYN; of what needs more, see [`shift`]. The change is in the machine's
+/// order.
 #[inline]
 pub(crate) fn shift_numbers(header: &mut tcp::Header, shift: u32, direction: Direction) -> Delta {
     let (number, shift) = match direction {
         Direction::In => (&mut header.seq, shift),
         Direction::Out => (&mut header.ack, shift.wrapping_neg()),
     };
-    let old = number.get();
-    number.set(old.wrapping_add(shift));
-    Delta::NONE.replace32(old, number.get())
+    let old = *number;
+    number.set(old.get().wrapping_add(shift));
+    Delta::NONE.replace32(u32::from_ne_bytes(old.to_bytes()), u32::from_ne_bytes(number.to_bytes()))
 }
 
 /// Whether the server may not know the client's endpoint yet: the client has acknowledged none of the server's data.

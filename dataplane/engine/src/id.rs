@@ -22,16 +22,17 @@ impl NextHop {
     /// The most neighbours a worker can know; one less than the index could name, for the name of none.
     pub const MAX: usize = (1 << Self::INDEX_BITS) - 1;
 
-    pub(crate) fn new(index: usize, generation: u32) -> Self {
-        NextHop(generation << Self::INDEX_BITS | index as u32 & Self::MAX as u32)
+    /// The first name of a slot. It is not all zero bits, as the names in a flow are that has been given none.
+    pub(crate) fn new(index: usize) -> Self {
+        NextHop(1 << Self::INDEX_BITS | index as u32 & Self::MAX as u32)
+    }
+
+    /// The name the slot gets when it is freed.
+    pub(crate) fn next_generation(self) -> Self {
+        NextHop(self.0.wrapping_add(1 << Self::INDEX_BITS))
     }
 
     pub(crate) fn index(self) -> usize {
         self.0 as usize & Self::MAX
-    }
-
-    /// Whether the name was given in this generation of its slot.
-    pub(crate) fn is_of(self, generation: u32) -> bool {
-        self.0 >> Self::INDEX_BITS == generation & (u32::MAX >> Self::INDEX_BITS)
     }
 }

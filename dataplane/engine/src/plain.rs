@@ -9,9 +9,10 @@ use net::ethernet::{self, EtherType};
 use net::ipv4;
 use net::tcp::{self, Flags};
 use net::{Buffer, MacAddr, RxChecksum, udp};
+use zerocopy::byteorder::network_endian::U16;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use crate::flow::{Direction, Flow, FlowKey};
+use crate::flow::{Direction, Flow, Words};
 use crate::fullnat;
 
 /// The headers of a plain packet, one after the other.
@@ -26,7 +27,7 @@ struct Headers<T> {
 /// What a connection needs to know of a plain packet.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plain {
-    pub(crate) key: FlowKey,
+    pub(crate) key: Words,
     /// Header and payload, in bytes.
     pub(crate) total_len: u16,
     /// What a TCP segment acknowledges.
@@ -74,19 +75,16 @@ impl Plain {
             }
             _ => return None,
         };
-        let key = FlowKey {
-            source: ip.source(),
-            destination: ip.destination(),
-            source_port: udp.src_port.get(),
-            destination_port: udp.dst_port.get(),
+        let key = Words {
+            addresses: u64::from_ne_bytes(*ip.as_bytes().last_chunk()?),
+            ports: u32::from_ne_bytes(*udp.as_bytes().first_chunk()?),
             protocol: ip.protocol,
         };
         Some(Plain { key, total_len, acknowledgement })
     }
 }
 
-/// Rewrites a plain packet of a connection and gives it the Ethernet header of its next hop. `false`: it is not plain,
-/// and unchanged.
+/// Rewrites a plain packet of a connection, to go to a MAC address from another. `false`: it is not plain, and unchanged.
 #[inline]
 #[must_use]
 pub(crate) fn rewrite(
@@ -94,36 +92,44 @@ pub(crate) fn rewrite(
     plain: &Plain,
     flow: &Flow,
     direction: Direction,
-    header: ethernet::Header,
+    link: (MacAddr, MacAddr),
 ) -> bool {
     packet.truncate(ethernet::HEADER_LEN + usize::from(plain.total_len));
-    let (source, destination) = fullnat::ends(&flow.endpoints(), direction);
-    let key = &plain.key;
-    let addresses = Delta::NONE
-        .replace32(key.source.to_bits(), source.0.to_bits())
-        .replace32(key.destination.to_bits(), destination.0.to_bits());
-    let delta = addresses.replace16(key.source_port, source.1).replace16(key.destination_port, destination.1);
-    let readdress = |ethernet: &mut ethernet::Header, ip: &mut ipv4::Header| {
-        *ethernet = header;
-        ip.source = source.0.octets();
-        ip.destination = destination.0.octets();
-        ip.checksum.set(addresses.apply(ip.checksum.get()));
-    };
+    let key = flow.key_after(direction);
+    let addresses = Delta::NONE.replace64(plain.key.addresses, key.addresses);
+    let delta = addresses.replace32(plain.key.ports, key.ports);
     if plain.acknowledgement.is_none() {
         let Ok((headers, _)) = Headers::<udp::Header>::mut_from_prefix(packet.bytes_mut()) else { return false };
-        readdress(&mut headers.ethernet, &mut headers.ip);
-        let udp = &mut headers.transport;
-        udp.src_port.set(source.1);
-        udp.dst_port.set(destination.1);
-        udp.checksum.set(delta.apply_udp(udp.checksum.get()));
+        let udp = headers.readdress(link, key, addresses);
+        change(&mut udp.checksum, |checksum| delta.apply_udp(checksum));
     } else {
         let Ok((headers, _)) = Headers::<tcp::Header>::mut_from_prefix(packet.bytes_mut()) else { return false };
-        readdress(&mut headers.ethernet, &mut headers.ip);
-        let tcp = &mut headers.transport;
-        tcp.src_port.set(source.1);
-        tcp.dst_port.set(destination.1);
+        let tcp = headers.readdress(link, key, addresses);
         let delta = delta.combine(fullnat::shift_numbers(tcp, flow.sequence_delta, direction));
-        tcp.checksum.set(delta.apply(tcp.checksum.get()));
+        change(&mut tcp.checksum, |checksum| delta.apply(checksum));
     }
     true
+}
+
+impl<T: IntoBytes + FromBytes> Headers<T> {
+    /// Gives the packet its MAC addresses, and its addresses and ports.
+    #[inline]
+    fn readdress(&mut self, (to, from): (MacAddr, MacAddr), key: Words, delta: Delta) -> &mut T {
+        self.ethernet.destination = to.into_array();
+        self.ethernet.source = from.into_array();
+        if let Some(addresses) = self.ip.as_mut_bytes().last_chunk_mut() {
+            *addresses = key.addresses.to_ne_bytes();
+        }
+        change(&mut self.ip.checksum, |checksum| delta.apply(checksum));
+        if let Some(ports) = self.transport.as_mut_bytes().first_chunk_mut() {
+            *ports = key.ports.to_ne_bytes();
+        }
+        &mut self.transport
+    }
+}
+
+/// Changes a checksum, in the machine's order like the keys.
+#[inline]
+fn change(checksum: &mut U16, by: impl FnOnce(u16) -> u16) {
+    *checksum = U16::from_bytes(by(u16::from_ne_bytes(checksum.to_bytes())).to_ne_bytes());
 }

@@ -28,6 +28,10 @@ enum Step {
         by_client: bool,
         payload: usize,
     },
+    /// A datagram of a client that gets no answers.
+    OneWay {
+        payload: usize,
+    },
     Wait(u64),
     /// The routes change, so that next hops are chosen anew.
     Reroute,
@@ -51,7 +55,8 @@ fn step() -> impl Strategy<Value = Step> {
         .prop_map(|(by_client, flags, ack, options, payload)| Step::Tcp { by_client, flags, ack, options, payload });
     prop_oneof![
         8 => tcp,
-        3 => (any::<bool>(), payload).prop_map(|(by_client, payload)| Step::Udp { by_client, payload }),
+        3 => (any::<bool>(), payload.clone()).prop_map(|(by_client, payload)| Step::Udp { by_client, payload }),
+        2 => payload.prop_map(|payload| Step::OneWay { payload }),
         1 => (1u64..100).prop_map(Step::Wait),
         1 => Just(Step::Reroute),
     ]
@@ -61,14 +66,14 @@ fn step() -> impl Strategy<Value = Step> {
 struct Twins {
     plain: World,
     optioned: World,
-    /// The endpoints of the TCP and of the UDP connection on the servers' side, once known.
-    ends: [Option<(SocketAddrV4, SocketAddrV4)>; 2],
+    /// The endpoints of the TCP and of the UDP connections on the servers' side, once known.
+    ends: [Option<(SocketAddrV4, SocketAddrV4)>; 3],
 }
 
 impl Twins {
     /// A TCP and a UDP connection in the middle of their lives.
     fn new() -> Self {
-        let mut twins = Twins { plain: World::acquainted(), optioned: World::acquainted(), ends: [None; 2] };
+        let mut twins = Twins { plain: World::acquainted(), optioned: World::acquainted(), ends: [None; 3] };
         twins.tcp(true, Flags::SYN, 0, &MSS, 0);
         twins.tcp(false, Flags::SYN | Flags::ACK, 0, &MSS, 0);
         twins.tcp(true, Flags::ACK, 1, &[], 0);
@@ -83,6 +88,10 @@ impl Twins {
                 self.tcp(by_client, flags, ack, options, payload);
             }
             Step::Udp { by_client, payload } => self.udp(by_client, payload),
+            Step::OneWay { payload } => {
+                let client = SocketAddrV4::new(*CLIENT.ip(), CLIENT.port() + 1);
+                self.receive(WAN, from_client(build::udp(client, DNS, &vec![b'z'; payload])), 2);
+            }
             Step::Wait(seconds) => self.both(|world| world.wait(Duration::from_secs(seconds))),
             Step::Reroute => self.both(|world| {
                 std::sync::Arc::make_mut(&mut world.snapshot.routes).generation += 1;

@@ -20,9 +20,9 @@ const MOVES: u32 = 2;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     /// The client's packets.
-    In,
+    In = 0,
     /// The server's packets.
-    Out,
+    Out = 1,
 }
 
 impl Direction {
@@ -52,7 +52,7 @@ struct Reference(u32);
 
 impl Reference {
     fn new(flow: u32, direction: Direction, away: bool) -> Self {
-        Reference(flow << 2 | u32::from(away) << 1 | u32::from(direction == Direction::Out))
+        Reference(flow << 2 | u32::from(away) << 1 | direction as u32)
     }
 
     fn flow(self) -> u32 {

@@ -13,7 +13,7 @@ mod wheel;
 
 pub use entry::{Endpoints, Flow};
 pub use index::Direction;
-pub use key::{FlowHasher, FlowKey};
+pub use key::{FlowHasher, FlowKey, Words};
 pub use queue::Queue;
 pub use state::{State, TcpEvent, after_tcp, after_udp};
 pub use table::{FlowTable, NoRoom, Region, region_size};

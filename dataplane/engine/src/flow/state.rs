@@ -132,17 +132,44 @@ const TCP: [[[State; 11]; 4]; 2] = [
 ];
 
 /// The state after a TCP segment in a direction.
-pub fn after_tcp(state: State, direction: Direction, event: TcpEvent) -> State {
-    let row = &TCP[usize::from(direction == Direction::Out)][event as usize];
-    row.get(state as usize).copied().unwrap_or(state)
+pub const fn after_tcp(state: State, direction: Direction, event: TcpEvent) -> State {
+    let row = &TCP[direction as usize][event as usize];
+    if (state as usize) < row.len() { row[state as usize] } else { state }
 }
 
 /// The state after a UDP datagram in a direction: normal once the server has answered.
-pub fn after_udp(state: State, direction: Direction) -> State {
+pub const fn after_udp(state: State, direction: Direction) -> State {
     match (state, direction) {
         (State::UdpNormal, _) | (_, Direction::Out) => State::UdpNormal,
         (_, Direction::In) => State::UdpOneWay,
     }
+}
+
+/// The states, a bit each, that a datagram, or a segment of which the acknowledgement is all that counts, leaves as they
+/// are.
+const fn settled(direction: Direction) -> u16 {
+    let mut states = 0;
+    let mut number = 0;
+    while number < State::COUNT {
+        let state = State::ALL[number];
+        let next = match state {
+            State::UdpNone | State::UdpOneWay | State::UdpNormal => after_udp(state, direction),
+            _ => after_tcp(state, direction, TcpEvent::Ack),
+        };
+        if next as u8 == state as u8 {
+            states |= 1 << number;
+        }
+        number += 1;
+    }
+    states
+}
+
+/// Whether a datagram in a direction, or a segment of which the acknowledgement is all that counts, leaves a connection
+/// in its state, given as it is stored.
+#[inline]
+pub(super) fn is_settled(state: u8, direction: Direction) -> bool {
+    const SETTLED: [u16; 2] = [settled(Direction::In), settled(Direction::Out)];
+    SETTLED[direction as usize] & 1u16.unbounded_shl(state.into()) != 0
 }
 
 #[cfg(test)]
@@ -178,6 +205,26 @@ mod tests {
             assert_eq!(State::from_byte(byte as u8), state);
         }
         assert_eq!(State::from_byte(200), State::TcpClose);
+    }
+
+    #[test]
+    fn what_is_settled_stays() {
+        let settled = |direction: Direction| {
+            State::ALL.into_iter().filter(|&state| is_settled(state as u8, direction)).collect::<Vec<_>>()
+        };
+        let both = [
+            State::TcpEstablished,
+            State::TcpSynSent,
+            State::TcpFinWait,
+            State::TcpTimeWait,
+            State::TcpClose,
+            State::TcpCloseWait,
+        ];
+        let only_in = [State::TcpListen, State::UdpOneWay, State::UdpNormal];
+        let only_out = [State::TcpLastAck, State::UdpNormal];
+        assert_eq!(settled(Direction::In), [&both[..], &only_in].concat());
+        assert_eq!(settled(Direction::Out), [&both[..], &only_out].concat());
+        assert!((State::COUNT as u8..=u8::MAX).all(|byte| !is_settled(byte, Direction::In)), "no state at all");
     }
 
     #[test]

@@ -4,14 +4,14 @@ use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 use super::entry::{Endpoints, Flow, NONE};
 use super::index::{Bucket, Direction, Index, MAX_FLOWS, buckets_for};
-use super::key::{FlowHasher, FlowKey};
+use super::key::{FlowHasher, FlowKey, Words};
 use super::queue::{Queue, Queued};
 use super::state::State;
 use super::wheel::{SLOTS, Wheel};
 use crate::time::Tick;
 
 const MAGIC: u64 = u64::from_be_bytes(*b"sluiceft");
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// What begins a region: what is needed to read the rest.
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -127,6 +127,11 @@ impl<'m> FlowTable<'m> {
         self.hasher.hash(key)
     }
 
+    #[inline]
+    pub(crate) fn hash_words(&self, key: &Words) -> u64 {
+        self.hasher.hash_words(key)
+    }
+
     /// Asks for the memory a lookup reads first.
     #[inline]
     pub fn prefetch_bucket(&self, hash: u64) {
@@ -148,16 +153,27 @@ impl<'m> FlowTable<'m> {
 
     /// The same as [`FlowTable::find`], with what [`FlowTable::guess`] said, however long ago.
     #[inline]
-    pub fn find_guessed(&self, guess: Option<(u32, Direction)>, key: &FlowKey, hash: u64) -> Option<(u32, Direction)> {
-        match guess {
-            Some((number, direction)) if self.flow(number).matches(key, direction) => guess,
-            _ => self.find(key, hash),
-        }
+    pub fn find_guessed(
+        &mut self,
+        guess: Option<(u32, Direction)>,
+        key: &Words,
+        hash: u64,
+    ) -> Option<(&mut Flow, Direction)> {
+        let (number, direction) = match guess {
+            Some((number, direction)) if self.flow(number).matches(key, direction) => (number, direction),
+            _ => self.find_words(key, hash)?,
+        };
+        Some((self.flow_mut(number), direction))
     }
 
     /// The flow a packet belongs to, and the direction it goes.
     #[inline]
     pub fn find(&self, key: &FlowKey, hash: u64) -> Option<(u32, Direction)> {
+        self.find_words(&key.words(), hash)
+    }
+
+    #[inline]
+    fn find_words(&self, key: &Words, hash: u64) -> Option<(u32, Direction)> {
         self.index.find(hash, |number, direction| {
             self.flows.get(number as usize).is_some_and(|flow| flow.matches(key, direction))
         })

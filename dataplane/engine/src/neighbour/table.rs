@@ -51,7 +51,7 @@ enum SlotState {
 #[derive(Clone, Copy)]
 struct Slot {
     key: NeighbourKey,
-    generation: u32,
+    name: NextHop,
     state: SlotState,
     mac: MacAddr,
     /// When the owner was last told of a need or a use, and for which address of ours.
@@ -102,7 +102,7 @@ impl<B> Neighbours<B> {
         let count = limits.neighbours.clamp(1, NextHop::MAX);
         let blank = Slot {
             key: NeighbourKey { interface: InterfaceId(0), address: Ipv4Addr::UNSPECIFIED },
-            generation: 1,
+            name: NextHop::NONE,
             state: SlotState::Free,
             mac: MacAddr::nil(),
             noted: None,
@@ -112,6 +112,7 @@ impl<B> Neighbours<B> {
         };
         let mut slots = vec![blank; count].into_boxed_slice();
         for (number, slot) in slots.iter_mut().enumerate() {
+            slot.name = NextHop::new(number);
             slot.next_free = if number + 1 < count { number as u32 + 1 } else { NONE };
         }
         Neighbours {
@@ -144,7 +145,7 @@ impl<B> Neighbours<B> {
     pub fn find(&self, key: NeighbourKey) -> Option<NextHop> {
         let hash = self.hasher.hash_one(key);
         let number = *self.by_key.find(hash, |&number| self.slots[number as usize].key == key)?;
-        Some(NextHop::new(number as usize, self.slots[number as usize].generation))
+        Some(self.slots[number as usize].name)
     }
 
     /// Whether no new neighbour gets a name.
@@ -155,7 +156,7 @@ impl<B> Neighbours<B> {
     /// Whether a name still is a neighbour's.
     #[inline]
     pub fn is_current(&self, hop: NextHop) -> bool {
-        self.slots.get(hop.index()).is_some_and(|slot| hop.is_of(slot.generation) && slot.state != SlotState::Free)
+        self.slots.get(hop.index()).is_some_and(|slot| slot.name == hop && slot.state != SlotState::Free)
     }
 
     /// What there is of a neighbour; `None` when the name is out of date.
@@ -175,7 +176,7 @@ impl<B> Neighbours<B> {
     #[inline]
     pub fn known(&self, hop: NextHop) -> Option<(InterfaceId, MacAddr)> {
         let slot = self.slots.get(hop.index())?;
-        let known = hop.is_of(slot.generation) && slot.state == SlotState::Known;
+        let known = slot.name == hop && slot.state == SlotState::Known;
         known.then_some((slot.key.interface, slot.mac))
     }
 
@@ -189,7 +190,7 @@ impl<B> Neighbours<B> {
         now: Tick,
         note: impl FnOnce(Note),
     ) -> Resolution {
-        let Some(slot) = self.slots.get_mut(hop.index()).filter(|slot| hop.is_of(slot.generation)) else {
+        let Some(slot) = self.slots.get_mut(hop.index()).filter(|slot| slot.name == hop) else {
             return Resolution::Gone;
         };
         if slot.state == SlotState::Known {
@@ -269,14 +270,14 @@ impl<B> Neighbours<B> {
         *slot = Slot { key, source, state: SlotState::Waiting, noted: None, waiting: Queue::EMPTY, ..*slot };
         let (slots, hasher) = (&self.slots, &self.hasher);
         self.by_key.insert_unique(hash, number, |&other| hasher.hash_one(slots[other as usize].key));
-        Some(NextHop::new(number as usize, slots[number as usize].generation))
+        Some(slots[number as usize].name)
     }
 
     fn remove(&mut self, index: usize) {
         let slot = &mut self.slots[index];
         let hash = self.hasher.hash_one(slot.key);
         slot.state = SlotState::Free;
-        slot.generation = slot.generation.wrapping_add(1);
+        slot.name = slot.name.next_generation();
         slot.next_free = std::mem::replace(&mut self.free_slot, index as u32);
         if let Ok(found) = self.by_key.find_entry(hash, |&number| number as usize == index) {
             found.remove();

@@ -2,14 +2,12 @@
 //!
 //! What is done here is what [`forward`](super::forward) would do, and whatever would need more of it goes there.
 
-use net::Buffer;
-use net::ethernet::{self, EtherType};
+use net::{Buffer, MacAddr};
 
 use super::{Context, Worker};
 use crate::flow::Direction;
 use crate::output::Output;
 use crate::plain::{self, Plain};
-use crate::snapshot::Snapshot;
 
 /// A plain packet and where its connection may be.
 #[derive(Clone, Copy)]
@@ -20,12 +18,12 @@ pub(super) struct Sighted {
 }
 
 impl<B: Buffer> Worker<'_, B> {
-    /// Reads a packet, if it is plain, and asks for the memory in which its connection will be looked up.
+    /// Reads a packet received by an interface with this MAC address, if it is plain, and asks for the memory in which
+    /// its connection will be looked up.
     #[inline]
-    pub(super) fn sight(&self, snapshot: &Snapshot, packet: &B) -> Option<Sighted> {
-        let ours = snapshot.interfaces.get(usize::from(packet.meta().interface))?.mac;
+    pub(super) fn sight(&self, packet: &B, ours: MacAddr) -> Option<Sighted> {
         let plain = Plain::read(packet, ours)?;
-        let hash = self.flows.hash(&plain.key);
+        let hash = self.flows.hash_words(&plain.key);
         self.flows.prefetch_bucket(hash);
         Some(Sighted { plain, hash, guess: None })
     }
@@ -45,11 +43,10 @@ impl<B: Buffer> Worker<'_, B> {
         &mut self,
         context: &mut Context<'_, O>,
         mut packet: B,
-        Sighted { plain, hash, guess }: Sighted,
+        Sighted { plain, hash, guess }: &Sighted,
     ) -> Result<(), B> {
-        let Some((number, direction)) = self.flows.find_guessed(guess, &plain.key, hash) else { return Err(packet) };
+        let Some((flow, direction)) = self.flows.find_guessed(*guess, &plain.key, *hash) else { return Err(packet) };
         let snapshot = context.snapshot;
-        let flow = self.flows.flow_mut(number);
         let goes_on = flow.goes_on(direction, plain.acknowledgement)
             && flow.route_generation == snapshot.routes.generation
             && plain.total_len <= flow.mtu(direction)
@@ -60,8 +57,7 @@ impl<B: Buffer> Worker<'_, B> {
         let way = self.neighbours.known(flow.next_hop(direction));
         let Some((interface, mac)) = way else { return Err(packet) };
         let Some(ours) = snapshot.interface(interface) else { return Err(packet) };
-        let header = ethernet::Header::new(mac, ours.mac, EtherType::IPV4);
-        if !plain::rewrite(&mut packet, &plain, flow, direction, header) {
+        if !plain::rewrite(&mut packet, plain, flow, direction, (mac, ours.mac)) {
             return Err(packet);
         }
         flow.touch(context.tick);

@@ -52,22 +52,18 @@ impl<B: Buffer> Worker<'_, B> {
         }
     }
 
-    /// Lets the kernel know a packet that is handled here all the same.
+    /// Lets the kernel know a packet that is handled here all the same, where it has no copy of everything.
     pub(super) fn share<O: Output<B>>(&self, context: &mut Context<'_, O>, packet: &B) {
-        self.copy(context, packet, Twin::Unhandled);
-    }
-
-    /// Copies a received packet where the kernel gets everything.
-    pub(super) fn mirror<O: Output<B>>(&self, context: &mut Context<'_, O>, packet: &B) {
-        self.copy(context, packet, Twin::Everything);
-    }
-
-    fn copy<O: Output<B>>(&self, context: &mut Context<'_, O>, packet: &B, wanted: Twin) {
-        let interface = InterfaceId(packet.meta().interface);
-        if context.snapshot.twin(interface) == wanted {
-            let (class, taken) = pass(context.out, interface, packet);
-            self.counters.count_copied(class, taken);
+        if context.snapshot.twin(InterfaceId(packet.meta().interface)) == Twin::Unhandled {
+            self.copy(context, packet);
         }
+    }
+
+    /// Gives the kernel a copy of a packet.
+    #[cold]
+    pub(super) fn copy<O: Output<B>>(&self, context: &mut Context<'_, O>, packet: &B) {
+        let (class, taken) = pass(context.out, InterfaceId(packet.meta().interface), packet);
+        self.counters.count_copied(class, taken);
     }
 
     /// Sends a frame of the kernel's, as it is, by the interface whose twin it left by. It comes in two pieces, as it

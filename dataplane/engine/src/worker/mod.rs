@@ -27,7 +27,7 @@ use crate::counters::Counters;
 use crate::datagram::Datagrams;
 use crate::drop_reason::{DropReason, Event};
 use crate::flow::{FlowTable, State};
-use crate::id::WorkerId;
+use crate::id::{InterfaceId, WorkerId};
 use crate::isn::IsnGenerator;
 use crate::lease::{Gates, Lease};
 use crate::neighbour::{Limits, NeighbourKey, Neighbours, Note, Update};
@@ -36,12 +36,11 @@ use crate::parse::{self, Parsed};
 use crate::port::PortPool;
 use crate::rate_limit::RateLimit;
 use crate::scheduler::Cursor;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, Twin};
 use crate::steering::Steering;
 use crate::time::{Tick, Time};
 
 use ending::Ending;
-use hit::Sighted;
 pub use list::{FlowPage, FlowRow};
 
 /// The most packets a worker takes at once.
@@ -185,18 +184,20 @@ impl<'m, B: Buffer> Worker<'m, B> {
         out: &mut O,
     ) {
         let mut context = Context::new(snapshot, now, out);
-        let mut burst: ArrayVec<(B, Option<Sighted>), BURST> = ArrayVec::new();
-        for packet in packets.drain(..) {
-            if arrival == Arrival::Port {
-                self.mirror(&mut context, &packet);
+        let mut sights = [None; BURST];
+        for (packet, sighted) in packets.iter().zip(&mut sights) {
+            let Some(interface) = snapshot.interface(InterfaceId(packet.meta().interface)) else { continue };
+            if arrival == Arrival::Port && interface.twin == Twin::Everything {
+                self.copy(&mut context, packet);
             }
-            let sighted = self.sight(snapshot, &packet);
-            burst.push((packet, sighted));
+            if let Some(found) = self.sight(packet, interface.mac) {
+                *sighted = Some(found);
+            }
         }
-        for sighted in burst.iter_mut().filter_map(|(_, sighted)| sighted.as_mut()) {
+        for sighted in sights.iter_mut().flatten() {
             self.approach(sighted);
         }
-        for (packet, sighted) in burst {
+        for (packet, sighted) in packets.drain(..).zip(&sights) {
             let rest = match sighted {
                 Some(sighted) => self.hit(&mut context, packet, sighted),
                 None => Err(packet),
