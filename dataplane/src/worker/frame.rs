@@ -3,63 +3,63 @@
 use dpdk::Mbuf;
 use net::{Buffer, Meta, Pool, RxChecksum};
 
-/// A packet and the interface it came in by.
+/// A packet. Its mbuf's port is the number of the interface it came in by.
 #[derive(Debug)]
-pub struct Frame {
-    mbuf: Mbuf,
-    interface: u16,
-}
+pub struct Frame(Mbuf);
 
 impl Frame {
     /// A packet received by an interface.
-    pub fn received(mbuf: Mbuf, interface: u16) -> Self {
-        Frame { mbuf, interface }
+    #[inline]
+    pub fn received(mut mbuf: Mbuf, interface: u16) -> Self {
+        mbuf.set_port(interface);
+        Frame(mbuf)
     }
 
     /// The mbuf, to be sent.
+    #[inline]
     pub fn into_mbuf(self) -> Mbuf {
-        self.mbuf
+        self.0
     }
 }
 
 impl Buffer for Frame {
     #[inline]
     fn bytes(&self) -> &[u8] {
-        self.mbuf.bytes()
+        self.0.bytes()
     }
 
     #[inline]
     fn bytes_mut(&mut self) -> &mut [u8] {
-        self.mbuf.bytes_mut()
+        self.0.bytes_mut()
     }
 
     #[inline]
     fn prepend(&mut self, n: usize) -> bool {
-        self.mbuf.prepend(n)
+        self.0.prepend(n)
     }
 
     #[inline]
     fn append(&mut self, n: usize) -> bool {
-        self.mbuf.append(n)
+        self.0.append(n)
     }
 
     #[inline]
     fn trim_front(&mut self, n: usize) -> bool {
-        self.mbuf.trim_front(n)
+        self.0.trim_front(n)
     }
 
     #[inline]
     fn truncate(&mut self, len: usize) {
-        self.mbuf.truncate(len);
+        self.0.truncate(len);
     }
 
     #[inline]
     fn meta(&self) -> Meta {
         Meta {
-            interface: self.interface,
-            vlan: self.mbuf.vlan(),
-            rss_hash: self.mbuf.rss_hash(),
-            ip_checksum: match self.mbuf.ip_checksum() {
+            interface: self.0.port(),
+            vlan: self.0.vlan(),
+            rss_hash: self.0.rss_hash(),
+            ip_checksum: match self.0.ip_checksum() {
                 dpdk::IpChecksum::Good => RxChecksum::Good,
                 dpdk::IpChecksum::Bad => RxChecksum::Bad,
                 dpdk::IpChecksum::Unknown => RxChecksum::Unknown,
@@ -67,8 +67,9 @@ impl Buffer for Frame {
         }
     }
 
+    #[inline]
     fn set_interface(&mut self, interface: u16) {
-        self.interface = interface;
+        self.0.set_port(interface);
     }
 }
 
@@ -80,6 +81,6 @@ impl Pool for FramePool {
     type Buffer = Frame;
 
     fn allocate(&mut self) -> Option<Frame> {
-        self.0.allocate().map(|mbuf| Frame { mbuf, interface: 0 })
+        self.0.allocate().map(|mbuf| Frame::received(mbuf, 0))
     }
 }

@@ -118,6 +118,7 @@ impl Turn<'_, '_> {
             worked = true;
             for mbuf in mbufs.drain(..) {
                 if mbuf.is_contiguous() {
+                    mbuf.prefetch();
                     frames.push(Frame::received(mbuf, interface.0));
                 } else {
                     counters.count_unusable();
