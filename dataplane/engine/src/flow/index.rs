@@ -6,6 +6,21 @@
 //! it sent away, so that a miss reads the alternative only where there may be something. When both are full, one of
 //! their sixteen references is moved to its own other bucket, or if those are full too, where one of theirs has been:
 //! insertion is bounded by these two moves, of which one alone would fail about once in a million at 85% load.
+//!
+//! Two other layouts were measured beside it: linear probing over pairs of a 32-bit tag and a reference, and two choices
+//! of buckets of sixteen tags in half a line with the references in lines apart. All were at 85% load after churn, on a
+//! virtual machine of an AMD EPYC shared with others; cycles are medians of the better of two runs. Hits (entry
+//! included) and misses are of bursts of 32 with prefetches; to replace is to remove both references of a flow and to
+//! add another's, without.
+//!
+//! | flows | | this | linear | sixteen |
+//! |---|---|---|---|---|
+//! | 56,000 | hit, miss, replace | 21, 15, 186 | 44, 62, 845 | 21, 11, 164 |
+//! | 891,000 | hit, miss, replace | 71, 52, 571 | 89, 116, 1782 | 103, 26, 615 |
+//! | 7,130,000 | hit, miss, replace | 106, 76, 989 | 140, 287, 2982 | 137, 87, 917 |
+//! | any | bytes of a flow | 18.8 | 18.8 | 14.1 |
+//!
+//! Hits are what matters, and one line is what makes them; the sixteen's would be the choice if memory were.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
