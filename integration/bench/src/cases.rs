@@ -8,6 +8,8 @@ use engine::flow::region_size;
 use engine::port::PortPool;
 
 use crate::flood::{Outcome, flood};
+use crate::handover::Pair;
+use crate::local_ports::Ports;
 use crate::measure;
 use crate::population::{Population, Protocol, room_for};
 
@@ -72,6 +74,8 @@ pub fn engine(extent: Extent) -> Vec<Case> {
     cases.push(sweep(extent));
     cases.push(mass_expiry(extent));
     cases.extend(syn_flood(extent));
+    cases.extend([5, 50, 95].map(|percent| port_allocation(extent, percent)));
+    cases.push(redirect(extent));
     cases.push(constant("bytes_per_connection", "bytes", bytes_per_connection(1 << 20)));
     cases.push(constant("lip_kb_per_worker", "KiB", PortPool::BYTES as f64 / 1024.0));
     cases
@@ -160,6 +164,18 @@ fn syn_flood(extent: Extent) -> [Case; 3] {
         case("syn_flood_new_handshakes", "%", handshakes),
         case("syn_flood_per_s", "1/s", rate),
     ]
+}
+
+fn port_allocation(extent: Extent, percent: usize) -> Case {
+    let mut ports = Ports::in_use(percent);
+    let run = move || extent.cycles_per_second * ports.allocate(extent.new_connections());
+    Case { name: format!("port_alloc_cycles_{percent}"), unit: "cycles/port", source: "no packets", run: Box::new(run) }
+}
+
+fn redirect(extent: Extent) -> Case {
+    let mut pair = Pair::new();
+    let run = move || extent.cycles_per_second * pair.hand_over(extent.packets());
+    Case { name: "redirect_cycles".into(), unit: "cycles/packet", source: SOURCE, run: Box::new(run) }
 }
 
 /// What a connection takes of a table at 85% of its room, everything counted.

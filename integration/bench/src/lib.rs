@@ -14,6 +14,8 @@ pub mod cycles;
 pub mod figure;
 pub mod flood;
 pub mod frame;
+pub mod handover;
+pub mod local_ports;
 pub mod machine;
 pub mod measure;
 mod memory;

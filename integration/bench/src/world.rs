@@ -48,6 +48,8 @@ pub const BATCH: usize = 16 * BURST;
 pub struct Wire {
     /// The frames sent, with where.
     pub sent: Vec<(InterfaceId, Packet)>,
+    /// The ring to the other worker, if there is one.
+    pub ring: Option<rtrb::Producer<Packet>>,
     free: Free,
 }
 
@@ -57,7 +59,8 @@ impl Output<Packet> for Wire {
     }
 
     fn redirect(&mut self, _: WorkerId, packet: Packet) -> Result<(), Packet> {
-        Err(packet)
+        let Some(ring) = &mut self.ring else { return Err(packet) };
+        ring.push(packet).map_err(|rtrb::PushError::Full(packet)| packet)
     }
 
     fn allocate(&mut self) -> Option<Packet> {
@@ -90,14 +93,21 @@ impl World {
     /// # Panics
     /// When the machine has no memory for it.
     pub fn new(flows: u32) -> Self {
+        World::of((WorkerId(0), steering(1)), flows)
+    }
+
+    /// The same for one of several workers.
+    ///
+    /// # Panics
+    /// Likewise.
+    pub fn of(own: (WorkerId, Arc<Steering>), flows: u32) -> Self {
         let free = Free::with(2 * BATCH);
         let slots = Slots { servers: 512, locals: usize::from(LOCALS), bindings: 64, services: 2 };
         let region = Region::leak(region_size(flows));
         let secrets = Secrets { hash_key: [11, 12, 13, 14], isn_key: [15, 16] };
         let counters = Arc::new(Counters::new(slots));
-        let own = (WorkerId(0), Arc::new(steering()));
         let worker = Worker::new(own, region, flows, counters, Limits::default(), secrets, Time(0));
-        let wire = Wire { sent: Vec::with_capacity(2 * BATCH), free };
+        let wire = Wire { sent: Vec::with_capacity(2 * BATCH), ring: None, free };
         let mut world = World {
             worker: worker.expect("the region fits"),
             snapshot: two_arm(),
@@ -124,6 +134,24 @@ impl World {
                 break;
             }
             self.worker.receive(&self.snapshot, self.now, &mut burst, &mut self.wire);
+        }
+        own_time() - began
+    }
+
+    /// Takes what another worker has put into the ring, a burst at a time, and returns the time the worker took.
+    pub fn take_over(&mut self, ring: &mut rtrb::Consumer<Packet>) -> Duration {
+        let began = own_time();
+        let mut burst: ArrayVec<Packet, BURST> = ArrayVec::new();
+        loop {
+            while !burst.is_full()
+                && let Ok(packet) = ring.pop()
+            {
+                burst.push(packet);
+            }
+            if burst.is_empty() {
+                break;
+            }
+            self.worker.receive_redirected(&self.snapshot, self.now, &mut burst, &mut self.wire);
         }
         own_time() - began
     }
@@ -169,6 +197,11 @@ impl World {
         self.worker.counters().originated.get()
     }
 
+    /// Packets handed over to the other worker.
+    pub fn redirected_out(&self) -> u64 {
+        self.worker.counters().redirected_out.get()
+    }
+
     /// What was dropped, by reason.
     pub fn drops(&self) -> Vec<(DropReason, u64)> {
         let counters = self.worker.counters();
@@ -194,9 +227,13 @@ fn server(host: u8) -> Ipv4Addr {
     Ipv4Addr::new(192, 168, 100, host)
 }
 
-fn steering() -> Steering {
+/// Flows shared out among so many workers.
+///
+/// # Panics
+/// When there are more than a table of workers has entries.
+pub fn steering(workers: u16) -> Arc<Steering> {
     let key = |seed: u8| std::array::from_fn::<u8, KEY_LEN, _>(|n| (n as u8).wrapping_mul(167).wrapping_add(seed));
-    (0..=u8::MAX).find_map(|seed| Steering::new(key(seed), 1)).expect("a usable key")
+    Arc::new((0..=u8::MAX).find_map(|seed| Steering::new(key(seed), workers)).expect("a usable key"))
 }
 
 fn two_arm() -> Snapshot {
