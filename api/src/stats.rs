@@ -140,6 +140,23 @@ impl PoolStats {
     }
 }
 
+/// Memory that holds things of one kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryUse {
+    /// What it holds.
+    pub name: String,
+    /// The worker it belongs to; absent where all share it.
+    pub worker: Option<u16>,
+    /// Bytes that each thing takes.
+    pub bytes_each: u64,
+    /// Things there is room for.
+    pub room: u64,
+    /// Things there are.
+    pub used: u64,
+    /// Bytes taken: of most kinds for all there is room for, from the start.
+    pub bytes: u64,
+}
+
 /// Everything `sluice stats` prints.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Stats {
@@ -149,6 +166,8 @@ pub struct Stats {
     pub workers: Vec<WorkerStats>,
     /// Packet buffers.
     pub pools: Vec<PoolStats>,
+    /// What memory is taken for, apart from the configuration.
+    pub memory: Vec<MemoryUse>,
     /// What the devices themselves missed for want of room in their queues, over all devices.
     pub missed_by_devices: u64,
     /// Of what was handed to the kernel, frames that it refused because the twin is down.
@@ -157,6 +176,13 @@ pub struct Stats {
     pub generation: u64,
     /// Whether everybody this run waits for has said that its objects are there.
     pub filled: bool,
+}
+
+impl Stats {
+    /// Bytes taken for everything.
+    pub fn memory_bytes(&self) -> u64 {
+        self.memory.iter().map(|memory| memory.bytes).sum()
+    }
 }
 
 #[cfg(test)]

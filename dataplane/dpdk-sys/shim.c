@@ -73,6 +73,11 @@ void *sluice_memzone_address(const struct rte_memzone *zone)
 	return zone->addr;
 }
 
+uint32_t sluice_mempool_object_size(const struct rte_mempool *pool)
+{
+	return pool->header_size + pool->elt_size + pool->trailer_size;
+}
+
 int sluice_errno(void)
 {
 	return rte_errno;

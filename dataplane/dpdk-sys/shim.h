@@ -69,6 +69,7 @@ void sluice_mbuf_free_bulk(struct sluice_mbuf **mbufs, unsigned int count);
 
 int sluice_eth_link_get_nowait(uint16_t port, struct sluice_link *link);
 void *sluice_memzone_address(const struct rte_memzone *zone);
+uint32_t sluice_mempool_object_size(const struct rte_mempool *pool);
 int sluice_errno(void);
 uint64_t sluice_tsc(void);
 uint64_t sluice_tsc_hz(void);

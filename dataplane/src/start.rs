@@ -9,10 +9,11 @@ use std::thread::Thread;
 use anyhow::{Context, Result, bail, ensure};
 use api::Owner;
 use api::config::{self, Config, Hugepages};
-use dpdk::{Device, Eal, EalConfig, Lcore as EalLcore, LcoreHandle, LogLevel, MemoryMode, Memzone};
+use dpdk::{Device, Eal, EalConfig, Lcore as EalLcore, LcoreHandle, LogLevel, MemoryMode, Memzone, Pool};
 use engine::counters::{Counters, Slots};
 use engine::flow::region_size;
 use engine::neighbour::{Limits, Owner as Neighbours, Timers};
+use engine::port::PortPool;
 use engine::snapshot::Settings;
 use engine::steering::{KEY_LEN, Steering};
 use engine::{Secrets, Time, Worker, WorkerId};
@@ -24,6 +25,8 @@ use crate::kni::{KniThread, WorkerEnd, WorkerLink};
 use crate::memory;
 use crate::ports::{Ports, device_name};
 use crate::worker::{FramePool, Handover, Lcore, Queues, Stop, handovers, rings};
+
+const MIB: usize = 1 << 20;
 
 /// The number of the lcore that control runs on; workers follow.
 const CONTROL_LCORE: u32 = 0;
@@ -127,6 +130,7 @@ pub fn start_workers(
         members.push(setting.launch(place, lcore, (queues, handover, kernel), &mut workers)?);
         links.extend(link);
     }
+    tell_memory(config, ports.pool());
     if !links.is_empty() {
         let links = links.into_iter().zip(workers.threads.iter().cloned()).collect();
         workers.kni = Some(KniThread::start(ports.twins(), links)?);
@@ -157,10 +161,9 @@ impl Setting<'_> {
         let id = place.0;
         let config = self.config;
         let flows = config.connections.div_ceil(config.worker_cpus.len() as u32);
-        let mut memory = Memzone::reserve(self.eal, &format!("flows{}", id.0), region_size(flows), Some(lcore.socket))
-            .with_context(|| {
-                format!("cannot reserve memory for {flows} connections; raise memory or lower connections")
-            })?;
+        let size = region_size(flows);
+        let mut memory = Memzone::reserve(self.eal, &format!("flows{}", id.0), size, Some(lcore.socket))
+            .with_context(|| no_room(config, id, flows, lcore.socket))?;
         let slots = Slots {
             servers: config.servers as usize,
             locals: config.local_addresses as usize,
@@ -184,9 +187,34 @@ impl Setting<'_> {
         let thread = introduced.recv().context("the memory reserved for connections does not fit them")?;
         workers.threads.push(thread.clone());
         let cpu = lcore.cpu as u16;
-        info!(worker = id.0, cpu, connections = flows, "worker started");
+        info!(worker = id.0, cpu, node = lcore.socket, connections = flows, "worker started");
         Ok(Member::new(lcore.id as u16, cpu, flows, counters, control_end, thread))
     }
+}
+
+/// Why a worker has no flow table, and what to do.
+fn no_room(config: &config::Dataplane, worker: WorkerId, flows: u32, node: u32) -> String {
+    let wanted = region_size(flows).div_ceil(MIB);
+    format!(
+        "worker {} needs {wanted} MiB on NUMA node {node} for its {flows} of {} connections, and of the {} MiB of \
+         dataplane.memory there is not so much left; raise memory or lower connections",
+        worker.0, config.connections, config.memory_mib
+    )
+}
+
+/// Says what memory goes where.
+fn tell_memory(config: &config::Dataplane, pool: &Pool) {
+    let flows = config.connections.div_ceil(config.worker_cpus.len() as u32);
+    let (workers, buffers) = (config.worker_cpus.len(), pool.size() as usize);
+    let (table, buffer) = (region_size(flows), pool.mbuf_size() as usize);
+    info!(
+        "memory: {} MiB for connections, {} bytes each with the index; {} MiB for packet buffers, {buffer} bytes each; \
+         {} KiB for each local address in every worker",
+        table * workers / MIB,
+        table.div_ceil(flows as usize),
+        buffer * buffers / MIB,
+        PortPool::BYTES / 1024
+    );
 }
 
 /// How flows are shared out among the workers, under a key drawn now.

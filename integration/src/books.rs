@@ -82,6 +82,7 @@ mod tests {
             books,
             workers: vec![worker],
             pools: vec![pool],
+            memory: Vec::new(),
             missed_by_devices: 0,
             refused_by_kernel: 0,
             generation: 1,

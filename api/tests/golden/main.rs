@@ -22,7 +22,7 @@ use sluice_api::row::{
     AddressRow, ConnectionRow, LinkCounters, LinkRow, LocalAddressRow, NeighbourRow, NeighbourState, PortUse, Query,
     Rates, RouteRow, Row, ServerRow, ServiceRow, Traffic,
 };
-use sluice_api::stats::{Books, Counter, LoopHealth, PoolStats, Stats, WorkerStats};
+use sluice_api::stats::{Books, Counter, LoopHealth, MemoryUse, PoolStats, Stats, WorkerStats};
 use sluice_api::{
     Address, Attribute, Change, LinkSettings, LocalAddress, MacAddr, Neighbour, Object, ObjectKind, Owner, Owners,
     Protocol, Route, RouteScope, Scheduler, Server, ServerKey, Service, ServiceKey,
@@ -515,6 +515,14 @@ fn stats() -> Stats {
         books,
         workers: vec![worker],
         pools: vec![PoolStats { name: "mbufs".into(), size: 8191, available: 7000, in_rings: 1188, held: 3 }],
+        memory: vec![MemoryUse {
+            name: "flow entries".into(),
+            worker: Some(0),
+            bytes_each: 128,
+            room: 1 << 20,
+            used: 4,
+            bytes: 128 << 20,
+        }],
         missed_by_devices: 7,
         refused_by_kernel: 9,
         generation: 8,

@@ -169,6 +169,8 @@ within that time.";
 pub(super) enum Part {
     /// The workers, how busy they are and how fast
     Workers,
+    /// What memory is taken for, how much of it is in use, and how much there is
+    Memory,
 }
 
 const EXPLAIN_EXAMPLES: &str = "\

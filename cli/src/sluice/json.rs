@@ -83,6 +83,7 @@ mod tests {
             books,
             workers: Vec::new(),
             pools: vec![pool],
+            memory: Vec::new(),
             missed_by_devices: 0,
             refused_by_kernel: 0,
             generation: 7,

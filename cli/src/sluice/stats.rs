@@ -9,7 +9,7 @@ use super::tables::columns;
 /// The books, the workers, the buffers, and what is out of balance.
 pub(super) fn text(stats: &Stats) -> String {
     let mut parts = vec![books(stats), verdict(&stats.books), workers(&stats.workers)];
-    parts.push(pools(&stats.pools));
+    parts.extend([pools(&stats.pools), memory(stats)]);
     parts.push(format!(
         "missed by devices: {}\nrefused by the kernel: {}\nconfiguration generation: {}\nfilled: {}",
         stats.missed_by_devices,
@@ -24,6 +24,7 @@ pub(super) fn text(stats: &Stats) -> String {
 pub(super) fn part(stats: &Stats, part: Part) -> String {
     match part {
         Part::Workers => workers(&stats.workers),
+        Part::Memory => memory(stats),
     }
 }
 
@@ -31,6 +32,7 @@ pub(super) fn part(stats: &Stats, part: Part) -> String {
 pub(super) fn part_as_json(stats: &Stats, part: Part) -> std::io::Result<String> {
     Ok(match part {
         Part::Workers => json::array(&stats.workers)?,
+        Part::Memory => json::array(&stats.memory)?,
     })
 }
 
@@ -150,9 +152,26 @@ fn pools(pools: &[PoolStats]) -> String {
     columns(&["BUFFERS", "SIZE", "AVAILABLE", "IN RINGS", "HELD", "MISSING"], rows)
 }
 
+fn memory(stats: &Stats) -> String {
+    const KIB: u64 = 1024;
+    let rows = stats.memory.iter().map(|memory| {
+        vec![
+            memory.name.clone(),
+            memory.worker.map_or_else(|| "-".to_owned(), |worker| worker.to_string()),
+            memory.bytes_each.to_string(),
+            memory.room.to_string(),
+            memory.used.to_string(),
+            memory.bytes.div_ceil(KIB).to_string(),
+        ]
+    });
+    let total = stats.memory_bytes().div_ceil(KIB * KIB);
+    let table = columns(&["MEMORY", "WORKER", "BYTES EACH", "ROOM FOR", "IN USE", "KIB"], rows);
+    format!("{table}\n\nmemory in all: {total} MiB")
+}
+
 #[cfg(test)]
 mod tests {
-    use api::stats::Counter;
+    use api::stats::{Counter, MemoryUse};
 
     use super::*;
     use crate::lines::printed;
@@ -164,6 +183,14 @@ mod tests {
         let first = Books { drops: vec![drop("no_route", 8)], ..first };
         let second = Books { received: 2, redirected_in: 5, ..Books::default() };
         let second = Books { drops: vec![drop("malformed", 7)], ..second };
+        let memory = |name: &str, worker, bytes_each| MemoryUse {
+            name: name.into(),
+            worker,
+            bytes_each,
+            room: 8192,
+            used: 5,
+            bytes: 8192 * bytes_each,
+        };
         let mut sum = first.clone();
         sum.add(&second);
         let busy = LoopHealth {
@@ -190,6 +217,7 @@ mod tests {
             books: sum,
             workers: vec![worker(0, first), worker(1, second)],
             pools: vec![PoolStats { name: "mbufs".into(), size: 8191, available: 7000, in_rings: 1188, held: 3 }],
+            memory: vec![memory("flow entries", Some(0), 128), memory("packet buffers", None, 2432)],
             missed_by_devices: 0,
             refused_by_kernel: 6,
             generation: 7,
@@ -229,6 +257,12 @@ WORKER  BUSY %  CYCLES/PACKET  PACKETS/BURST  TURN P50 µs  TURN P99 µs  TURN P
 BUFFERS  SIZE  AVAILABLE  IN RINGS  HELD  MISSING
 mbufs    8191       7000      1188     3        0
 
+MEMORY          WORKER  BYTES EACH  ROOM FOR  IN USE    KIB
+flow entries         0         128      8192       5   1024
+packet buffers       -        2432      8192       5  19456
+
+memory in all: 20 MiB
+
 missed by devices: 0
 refused by the kernel: 6
 configuration generation: 7
@@ -244,6 +278,10 @@ filled: no, a daemon has yet to make its objects
         let json = part_as_json(&stats(), Part::Workers).unwrap();
         assert_eq!(serde_json::from_str::<Vec<WorkerStats>>(&json).unwrap(), stats().workers);
         assert_eq!(json.lines().count(), 3, "a worker a line and the end: {json}");
+        let text = part(&stats(), Part::Memory);
+        assert!(text.starts_with("MEMORY") && text.ends_with("memory in all: 20 MiB"), "{text}");
+        let json = part_as_json(&stats(), Part::Memory).unwrap();
+        assert_eq!(serde_json::from_str::<Vec<MemoryUse>>(&json).unwrap(), stats().memory);
     }
 
     #[test]

@@ -453,6 +453,7 @@ fn sluice_listings_and_personalities() {
         ("sluice conn show --json", list(Query::Connections)),
         ("sluice --json stats", list(Query::Stats)),
         ("sluice stats workers", list(Query::Stats)),
+        ("sluice stats memory --json", list(Query::Stats)),
         ("sluice --instance default conn show", list(Query::Connections)),
         ("sluice ipvsadm -ln", list(Query::Services { service: None })),
         ("sluice dpip addr show", list(Query::Addresses { device: None })),

@@ -104,6 +104,12 @@ impl Pool {
         self.data_room
     }
 
+    /// Bytes of memory that an mbuf takes, with what DPDK keeps beside it.
+    pub fn mbuf_size(&self) -> u32 {
+        // SAFETY: the pool lives as long as EAL does, and the size never changes.
+        unsafe { dpdk_sys::sluice_mempool_object_size(self.mempool.pointer.as_ptr()) }
+    }
+
     /// An empty mbuf with [`HEADROOM`] in front; `None`: the pool is exhausted.
     #[inline]
     pub fn allocate(&self) -> Option<Mbuf> {

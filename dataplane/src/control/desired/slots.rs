@@ -40,6 +40,11 @@ impl Slots {
         self.capacity
     }
 
+    /// How many slots are live or draining.
+    pub fn taken(&self) -> usize {
+        self.generations.len() - self.free.len()
+    }
+
     /// A free slot, the one free for longest if none is unused; none when every slot is live or draining.
     pub fn allocate(&mut self) -> Option<SlotId> {
         let unused = u32::try_from(self.generations.len()).ok().filter(|index| *index < self.capacity);
@@ -151,6 +156,7 @@ mod tests {
                         prop_assert_eq!(slots.release(index), draining.remove(&index).is_some());
                     }
                 }
+                prop_assert_eq!(slots.taken(), live.len() + draining.len());
                 prop_assert!(slots.draining().eq(draining.values().copied()));
                 prop_assert!(live.iter().chain(draining.values()).all(|slot| slots.has_issued(*slot)));
                 let next = |slot: &SlotId| SlotId { generation: slot.generation + 1, ..*slot };
