@@ -3,7 +3,7 @@
 use crate::buffer::{Buffer, HeapBuffer, RxChecksum};
 use crate::checksum::{Delta, ones_complement};
 use crate::tcp::{options, toa};
-use crate::{MacAddr, arp, ethernet, icmp, ipv4, tcp, udp};
+use crate::{MacAddr, arp, ethernet, icmp, ipv4, tcp, udp, vrrp};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Every parser over the same bytes: what one lets pass must lie within them.
@@ -90,4 +90,17 @@ pub fn toa(bytes: &[u8], ipv6: bool, max_l3_len: usize) {
     assert_eq!(found.next(), Some(&toa::option(client)[..]));
     assert_eq!(found.next(), None, "only ours");
     assert!(options::iter(options(new_segment)).next().is_some_and(|first| first[0] == toa::KIND));
+}
+
+/// The bytes as VRRP messages: what is an advertisement can be written again, and reads the same.
+pub fn vrrp(bytes: &[u8]) {
+    let over_v4 = vrrp::Envelope::V4 { source: Ipv4Addr::LOCALHOST, destination: vrrp::GROUP_V4, ttl: vrrp::TTL };
+    let over_v6 = vrrp::Envelope::V6 { source: Ipv6Addr::LOCALHOST, destination: vrrp::GROUP_V6, hop_limit: vrrp::TTL };
+    for ip in [over_v4, over_v6] {
+        let Ok(advert) = vrrp::parse(bytes, &ip) else { continue };
+        let mut written = vec![0; vrrp::MAX_LEN];
+        let len = advert.write(&ip, &mut written).expect("what was read can be written");
+        assert!(len <= bytes.len(), "what follows the message is left out");
+        assert_eq!(vrrp::parse(&written[..len], &ip), Ok(advert));
+    }
 }

@@ -16,6 +16,7 @@ pub mod icmp;
 pub mod ipv4;
 pub mod tcp;
 pub mod udp;
+pub mod vrrp;
 
 pub use buffer::{Buffer, HeapBuffer, HeapPool, Meta, Pool, RxChecksum};
 pub use macaddr::MacAddr6 as MacAddr;

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use sluice_net::tcp::Flags;
 use sluice_net::{build, checksum, fuzz};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(any::<u8>(), 0..120)
@@ -48,7 +49,38 @@ fn tcp_packets() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// VRRP messages of likely versions, counts and authentications, most with a right checksum.
+fn vrrp_messages() -> impl Strategy<Value = Vec<u8>> {
+    let version_type = prop::sample::select(vec![0x21u8, 0x31, 0x31, 0x32, 0x41]);
+    let sums = prop::sample::select(vec![
+        0,
+        checksum::pseudo_header_v4(Ipv4Addr::LOCALHOST, sluice_net::vrrp::GROUP_V4, 112, 0),
+        checksum::pseudo_header_v6(Ipv6Addr::LOCALHOST, sluice_net::vrrp::GROUP_V6, 112, 0),
+    ]);
+    (version_type, any::<u8>(), 0u8..4, 0u8..3, sums, bytes(), any::<bool>()).prop_map(
+        |(version_type, vrid, count, kind, sum, body, fix)| {
+            let mut message = [&[version_type, vrid, 100, count, kind, 1, 0, 0], &body[..]].concat();
+            let length = if sum == 0 { 0 } else { message.len() as u16 };
+            let sum = [length, checksum::ones_complement(&message)].into_iter().fold(sum, checksum::add);
+            if fix {
+                message[6..8].copy_from_slice(&(!sum).to_be_bytes());
+            }
+            message
+        },
+    )
+}
+
 proptest! {
+    #[test]
+    fn vrrp_over_noise(bytes in bytes()) {
+        fuzz::vrrp(&bytes);
+    }
+
+    #[test]
+    fn vrrp_over_likely_messages(message in vrrp_messages()) {
+        fuzz::vrrp(&message);
+    }
+
     #[test]
     fn parsers_over_noise(bytes in bytes()) {
         fuzz::parsers(&bytes);
