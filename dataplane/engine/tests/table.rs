@@ -13,9 +13,9 @@ use support::random::Random;
 const DIRECTIONS: [Direction; 2] = [Direction::In, Direction::Out];
 
 /// Rounds of a run, and entries of its table: miri is a thousand times slower.
-const SIZE: (usize, u32) = if cfg!(miri) { (300, 12) } else { (6_000, 48) };
+const SIZE: (usize, u32) = if cfg!(miri) { (150, 8) } else { (6_000, 48) };
 
-const SEEDS: u64 = if cfg!(miri) { 2 } else { 10 };
+const SEEDS: u64 = if cfg!(miri) { 1 } else { 10 };
 
 fn endpoints(n: u16) -> Endpoints {
     Endpoints {

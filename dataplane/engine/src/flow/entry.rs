@@ -253,6 +253,12 @@ impl Flow {
         is_settled(self.state, direction) && !needs_address
     }
 
+    /// Whether a packet now puts it behind the others that may make way: it may itself, and was not seen yet this tick.
+    #[inline]
+    pub(crate) fn falls_back(&self, now: Tick) -> bool {
+        self.last_seen() != now && self.state().is_expendable()
+    }
+
     /// Whether an acknowledgement number says that the client has seen none of the server's data yet.
     pub(crate) fn acknowledges_no_data(&self, acknowledgement: u32) -> bool {
         self.flags & SERVER_ISN_KNOWN != 0

@@ -42,9 +42,9 @@ impl<B: Buffer> Worker<'_, B> {
     /// Notes that a packet of a connection came. One that may make way is behind all others then, to a tick.
     pub(super) fn touch(&mut self, number: u32, now: Tick) {
         let flow = self.flows.flow_mut(number);
-        let moves = flow.state().is_expendable() && flow.last_seen() != now;
+        let falls_back = flow.falls_back(now);
         flow.touch(now);
-        if moves {
+        if falls_back {
             self.keep(number);
             self.offer(number);
         }
