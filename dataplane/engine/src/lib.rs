@@ -23,6 +23,7 @@ mod parse;
 mod plain;
 pub mod port;
 mod rate_limit;
+mod routes;
 mod scheduler;
 mod services;
 pub mod snapshot;

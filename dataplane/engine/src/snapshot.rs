@@ -1,16 +1,16 @@
 //! The configuration as workers read it: immutable, made of shared pieces, replaced as a whole between bursts.
 
+use std::hash::{Hash, Hasher};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
-use ipnet::Ipv4Net;
 use net::{MacAddr, ipv4};
-use prefix_trie::PrefixMap;
 
 use crate::flow::State;
 use crate::id::InterfaceId;
 use crate::maglev;
+pub use crate::routes::{Route, Routes};
 use crate::scheduler::Scheduler;
 pub use crate::services::Services;
 use crate::time::Tick;
@@ -128,35 +128,8 @@ pub enum Twin {
     Everything,
 }
 
-/// Routes by longest prefix.
-#[derive(Clone, Debug, Default)]
-pub struct Routes {
-    /// Changes with every change of the routes; flows compare it with the one they chose their next hops by.
-    pub generation: u32,
-    /// The best route to each prefix.
-    pub table: PrefixMap<Ipv4Net, Route>,
-}
-
-/// Where packets to a prefix go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Route {
-    /// The interface they leave by.
-    pub interface: InterfaceId,
-    /// The gateway; the destination itself is the next hop without one.
-    pub gateway: Option<Ipv4Addr>,
-    /// The longest packet in bytes.
-    pub mtu: u16,
-}
-
-impl Routes {
-    /// The route to an address.
-    pub fn lookup(&self, destination: Ipv4Addr) -> Option<&Route> {
-        self.table.get_lpm(&Ipv4Net::from(destination)).map(|(_, route)| route)
-    }
-}
-
 /// What a service is looked up by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServiceKey {
     /// IP protocol number.
     pub protocol: u8,
@@ -164,6 +137,15 @@ pub struct ServiceKey {
     pub vip: Ipv4Addr,
     /// The virtual port.
     pub port: u16,
+}
+
+impl Hash for ServiceKey {
+    /// As one number.
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let port_and_protocol = u64::from(self.port) << 8 | u64::from(self.protocol);
+        state.write_u64(u64::from(self.vip.to_bits()) << 32 | port_and_protocol);
+    }
 }
 
 /// A service.

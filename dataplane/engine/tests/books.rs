@@ -3,7 +3,6 @@
 mod support;
 
 use std::net::SocketAddrV4;
-use std::sync::Arc;
 use std::time::Duration;
 
 use engine::snapshot::Twin;
@@ -98,9 +97,7 @@ fn take(world: &mut World, step: &Step) {
         }
         Step::Error { nth, towards_client, len } => report(world, *nth, *towards_client, *len),
         Step::Mtu(mtu) => {
-            let routes = Arc::make_mut(&mut world.snapshot.routes);
-            routes.generation += 1;
-            routes.table.iter_mut().for_each(|(_, route)| route.mtu = *mtu);
+            reroute(&mut world.snapshot, |routes| routes.iter_mut().for_each(|(_, route)| route.mtu = *mtu));
         }
     }
 }

@@ -116,9 +116,7 @@ fn without_buffers_or_a_route_the_connection_ends_all_the_same() {
     world.assert_balanced();
 
     let mut connection = Connection::established();
-    let routes = std::sync::Arc::make_mut(&mut connection.world.snapshot.routes);
-    routes.generation += 1;
-    routes.table.remove(&"10.0.0.0/16".parse().unwrap());
+    unroute(&mut connection.world.snapshot, "10.0.0.0/16");
     assert_eq!(sent_within(&mut connection.world, 91).len(), 1, "the server can be told");
     assert_eq!(connection.world.drops(DropReason::NoRoute), 1);
     connection.world.assert_balanced();

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use arrayvec::ArrayVec;
 use engine::lease::Thresholds;
-use engine::snapshot::{Local, Service, ServiceKey, Twin};
+use engine::snapshot::{Local, Route, Service, ServiceKey, Twin};
 use engine::verdict::{Fate, Standing, Verdict};
 use engine::{BURST, DropReason, Event, FlowRow, InterfaceId, WorkerId};
 use net::tcp::Flags;
@@ -271,13 +271,12 @@ fn change(world: &mut World, step: &Step) {
         Step::Twins(twin) => world.set_twins(twin),
         Step::TakesHop(takes_hop) => world.snapshot.settings.decrement_ttl = takes_hop,
         Step::Way { mtu, to_servers } => {
-            let mut routes = (*two_arm().routes).clone();
-            routes.generation = world.snapshot.routes.generation + 1;
-            routes.table.iter_mut().for_each(|(_, route)| route.mtu = mtu);
+            reroute(&mut world.snapshot, |routes| {
+                *routes = two_arm().routes.iter().map(|(prefix, route)| (prefix, Route { mtu, ..route })).collect();
+            });
             if !to_servers {
-                routes.table.remove(&"192.168.100.0/24".parse().unwrap());
+                unroute(&mut world.snapshot, "192.168.100.0/24");
             }
-            world.snapshot.routes = Arc::new(routes);
         }
         Step::ServersSpeak => world.acquaint(),
         Step::Wait(milliseconds) => drop(world.wait(Duration::from_millis(milliseconds))),

@@ -4,7 +4,6 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::sync::Arc;
 use std::time::Duration;
 
 use engine::flow::State;
@@ -67,11 +66,11 @@ fn establish(world: &mut World, n: u32) {
 
 /// The clients are reached by the known one, and all servers by the first.
 fn by_known_hosts(snapshot: &mut Snapshot) {
-    let routes = Arc::make_mut(&mut snapshot.routes);
-    for (prefix, interface, gateway) in [("10.0.16.0/20", WAN, *CLIENT.ip()), ("192.168.100.0/24", LAN, SERVERS[0])] {
-        let route = Route { interface, gateway: Some(gateway), mtu: 1500 };
-        routes.table.insert(prefix.parse().unwrap(), route);
-    }
+    let by = [("10.0.16.0/20", WAN, *CLIENT.ip()), ("192.168.100.0/24", LAN, SERVERS[0])];
+    let by = by.map(|(prefix, interface, gateway)| {
+        (prefix.parse().unwrap(), Route { interface, gateway: Some(gateway), mtu: 1500 })
+    });
+    reroute(snapshot, |routes| routes.extend(by));
 }
 
 fn world_of(flows: u32) -> World {

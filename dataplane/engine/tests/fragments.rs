@@ -163,10 +163,8 @@ fn a_segment_in_fragments_keeps_its_numbers_right() {
 #[test]
 fn a_fragment_that_is_too_long_is_cut_further() {
     let mut world = World::acquainted();
-    let routes = std::sync::Arc::make_mut(&mut world.snapshot.routes);
-    routes.generation += 1;
     let route = engine::snapshot::Route { interface: LAN, gateway: None, mtu: 576 };
-    routes.table.insert("192.168.100.0/24".parse().unwrap(), route);
+    reroute(&mut world.snapshot, |routes| routes.push(("192.168.100.0/24".parse().unwrap(), route)));
     let question = datagram(1900, 7);
     let arrived = sent(&mut world, WAN, &cut(&question, 1480));
     assert_eq!(arrived.len(), 4);

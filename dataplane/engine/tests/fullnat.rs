@@ -292,19 +292,14 @@ fn a_local_address_without_ports_is_counted_and_survived() {
 
 #[test]
 fn a_new_route_moves_live_connections() {
-    use std::sync::Arc;
     let mut connection = Connection::established();
     let world = &mut connection.world;
-    let routes = Arc::make_mut(&mut world.snapshot.routes);
-    routes.generation += 1;
-    routes.table.remove(&"192.168.100.0/24".parse().unwrap());
+    unroute(&mut world.snapshot, "192.168.100.0/24");
     let frame = connection.client_frame(Flags::ACK, CLIENT_ISN.wrapping_add(1), SERVER_ISN + 9, &[], &[]);
     assert_eq!(connection.world.receive(WAN, &frame), []);
     assert_eq!(connection.world.drops(DropReason::NoRoute), 1);
-    let routes = Arc::make_mut(&mut connection.world.snapshot.routes);
-    routes.generation += 1;
     let gateway = engine::snapshot::Route { interface: LAN, gateway: Some(SERVERS[1]), mtu: 1500 };
-    routes.table.insert("192.168.0.0/16".parse().unwrap(), gateway);
+    reroute(&mut connection.world.snapshot, |routes| routes.push(("192.168.0.0/16".parse().unwrap(), gateway)));
     assert_eq!(connection.world.receive(WAN, &frame).len(), 1);
     connection.world.assert_balanced();
 }

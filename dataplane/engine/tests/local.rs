@@ -155,11 +155,9 @@ fn a_flood_of_arp_senders_disturbs_nobody() {
     }
     assert!(world.owner.entries().count() <= 16, "half of the room");
     // A neighbour that a packet waits for still finds room.
-    let routes = std::sync::Arc::make_mut(&mut world.snapshot.routes);
-    routes.generation += 1;
     let gateway = [192, 168, 100, 77].into();
     let route = engine::snapshot::Route { interface: LAN, gateway: Some(gateway), mtu: 1500 };
-    routes.table.insert("192.168.100.0/24".parse().unwrap(), route);
+    reroute(&mut world.snapshot, |routes| routes.push(("192.168.100.0/24".parse().unwrap(), route)));
     assert_eq!(arp_of(&world.receive(WAN, &udp(1))[0].1).target_ip, gateway);
     let reply = build::addressed(build::arp_reply(SERVER_MAC, gateway, LAN_MAC, LIP), SERVER_MAC, LAN_MAC);
     assert_eq!(world.receive(LAN, &reply).len(), 1);

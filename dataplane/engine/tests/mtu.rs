@@ -3,7 +3,6 @@
 mod support;
 
 use std::net::SocketAddrV4;
-use std::sync::Arc;
 use std::time::Duration;
 
 use engine::snapshot::Route;
@@ -18,9 +17,8 @@ use support::*;
 
 /// Gives the way to a prefix another MTU.
 fn set_mtu(world: &mut World, prefix: &str, interface: InterfaceId, mtu: u16) {
-    let routes = Arc::make_mut(&mut world.snapshot.routes);
-    routes.generation += 1;
-    routes.table.insert(prefix.parse().unwrap(), Route { interface, gateway: None, mtu });
+    let route = (prefix.parse().unwrap(), Route { interface, gateway: None, mtu });
+    reroute(&mut world.snapshot, |routes| routes.push(route));
 }
 
 fn server_way(world: &mut World, mtu: u16) {

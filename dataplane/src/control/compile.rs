@@ -91,7 +91,7 @@ impl Compiler {
             u16::try_from(number).ok().map(InterfaceId)
         };
         let mut addresses = snapshot::map(self.hash_key);
-        let mut routes = Routes { generation: self.latest.routes.generation.wrapping_add(1), ..Routes::default() };
+        let mut routes = Vec::new();
         let mut kernel_hosts = snapshot::set(self.hash_key);
         let mut metrics = std::collections::BTreeMap::new();
         for row in desired.routes(None) {
@@ -113,12 +113,12 @@ impl Compiler {
             if better {
                 metrics.insert(prefix, row.route.metric);
                 let gateway = row.route.via.and_then(v4);
-                routes.table.insert(prefix, Route { interface, gateway, mtu: row.effective_mtu });
+                routes.push((prefix, Route { interface, gateway, mtu: row.effective_mtu }));
             }
         }
         self.latest.addresses = Arc::new(addresses);
         self.latest.kernel_hosts = Arc::new(kernel_hosts);
-        self.latest.routes = Arc::new(routes);
+        self.latest.routes = Arc::new(Routes::new(self.latest.routes.generation.wrapping_add(1), routes));
     }
 }
 

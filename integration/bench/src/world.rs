@@ -242,14 +242,11 @@ fn two_arm() -> Snapshot {
     let interface = |mac| Interface { mac, mtu: 1500, twin: Twin::Unhandled };
     snapshot.interfaces = Arc::new([interface(LAN_MAC), interface(WAN_MAC)]);
     Arc::make_mut(&mut snapshot.addresses).insert(VIP, WAN);
-    let mut routes = Routes { generation: 1, ..Routes::default() };
-    for (prefix, interface, gateway) in
-        [("10.0.0.0/16", WAN, None), ("192.168.0.0/16", LAN, None), ("0.0.0.0/0", WAN, Some(GATEWAY))]
-    {
-        let prefix = prefix.parse().expect("a prefix");
-        routes.table.insert(prefix, Route { interface, gateway, mtu: 1500 });
-    }
-    snapshot.routes = Arc::new(routes);
+    let routes = [("10.0.0.0/16", WAN, None), ("192.168.0.0/16", LAN, None), ("0.0.0.0/0", WAN, Some(GATEWAY))];
+    let routes = routes.map(|(prefix, interface, gateway)| {
+        (prefix.parse().expect("a prefix"), Route { interface, gateway, mtu: 1500 })
+    });
+    snapshot.routes = Arc::new(Routes::new(1, routes));
     for (number, (protocol, vip)) in [(ipv4::TCP, HTTP), (ipv4::UDP, DNS)].into_iter().enumerate() {
         let first = number as u32 * u32::from(SERVERS);
         let servers = (1..=SERVERS).map(|host| Server {

@@ -173,6 +173,12 @@ impl Flow {
         prefetch(&self.addresses);
     }
 
+    /// Asks for both lines, for a flow that is about to begin or to end.
+    pub(super) fn prefetch_whole(&self) {
+        prefetch(&self.addresses);
+        prefetch(&self.server_isn_next);
+    }
+
     /// The state.
     pub fn state(&self) -> State {
         State::from_byte(self.state)

@@ -214,6 +214,9 @@ impl<'m> FlowTable<'m> {
         flow.fill(endpoints, state, now);
         flow.set_timeout(timeout);
         self.wheel.link(self.flows, number);
+        if let Some(next) = self.flows.get(self.header.free as usize) {
+            next.prefetch_whole();
+        }
         Ok(number)
     }
 

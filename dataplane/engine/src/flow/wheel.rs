@@ -66,6 +66,9 @@ impl<'m> Wheel<'m> {
             }
             *budget -= 1;
             self.unlink(flows, number);
+            if let Some(next) = flows.get(flows[number as usize].wheel_next as usize) {
+                next.prefetch_whole();
+            }
             if flows[number as usize].deadline().since(now) <= 0 {
                 return Some(number);
             }

@@ -24,11 +24,12 @@ impl<B: Buffer> Worker<'_, B> {
         &mut self,
         context: &Context<'_, O>,
         segment: &Segment,
-        hash: u64,
     ) -> Result<(u32, Direction), DropReason> {
-        match self.place(segment, hash) {
+        match self.place(segment) {
             Place::In(number, direction) => Ok((number, direction)),
-            Place::New { over } => self.admit(context, segment, over).map(|number| (number, Direction::In)),
+            Place::New { hash, over } => {
+                self.admit(context, segment, (hash, over)).map(|number| (number, Direction::In))
+            }
         }
     }
 
@@ -40,11 +41,14 @@ impl<B: Buffer> Worker<'_, B> {
     /// refuse for being old. Should the SYN be an old duplicate, the client resets what came of it, and the server's
     /// own TIME-WAIT has not been touched.
     #[inline]
-    pub(super) fn place(&self, segment: &Segment, hash: u64) -> Place {
-        let Some((number, direction)) = self.flows.find(&segment.key, hash) else { return Place::New { over: None } };
+    pub(super) fn place(&self, segment: &Segment) -> Place {
+        let hash = self.flows.hash(&segment.key);
+        let Some((number, direction)) = self.flows.find(&segment.key, hash) else {
+            return Place::New { hash, over: None };
+        };
         let over = self.flows.flow(number).state().is_over();
         if over && direction == Direction::In && is_opening(segment) {
-            Place::New { over: Some(number) }
+            Place::New { hash, over: Some(number) }
         } else {
             Place::In(number, direction)
         }
@@ -52,14 +56,19 @@ impl<B: Buffer> Worker<'_, B> {
 
     /// Makes a connection for a packet that belongs to none, in the place of one that is over if there is such, or says
     /// why there will be none.
-    fn admit<O>(&mut self, context: &Context<'_, O>, segment: &Segment, over: Option<u32>) -> Result<u32, DropReason> {
+    fn admit<O>(
+        &mut self,
+        context: &Context<'_, O>,
+        segment: &Segment,
+        place: (u64, Option<u32>),
+    ) -> Result<u32, DropReason> {
         let service = service_for(context.snapshot, segment)?;
         let cursor = self.cursors.get_mut(service.slot as usize).ok_or(DropReason::NoService)?;
         let (gates, counters) = (&mut self.gates, &self.counters);
         let picked =
             service.schedule(cursor, counters, segment.key.source, |slot| gates.admits(slot, counters.server(slot)));
         let missed = |slot| counters.local(slot).missed.add(1);
-        let admission = self.plan(context.snapshot, service, picked, (segment, over), missed)?;
+        let admission = self.plan(context.snapshot, service, picked, (segment, place), missed)?;
         self.connect(context, segment, &admission)
     }
 
@@ -68,12 +77,12 @@ impl<B: Buffer> Worker<'_, B> {
         &self,
         snapshot: &'s Snapshot,
         segment: &Segment,
-        over: Option<u32>,
+        place: (u64, Option<u32>),
     ) -> Result<Admission<'s>, DropReason> {
         let service = service_for(snapshot, segment)?;
         let mut cursor = *self.cursors.get(service.slot as usize).ok_or(DropReason::NoService)?;
         let picked = service.schedule(&mut cursor, &self.counters, segment.key.source, |slot| self.gates.is_open(slot));
-        self.plan(snapshot, service, picked, (segment, over), |_| {})
+        self.plan(snapshot, service, picked, (segment, place), |_| {})
     }
 
     /// The connection that a packet begins, once the scheduler has picked a server. Local addresses without a port left
@@ -83,14 +92,14 @@ impl<B: Buffer> Worker<'_, B> {
         snapshot: &Snapshot,
         service: &'s Service,
         picked: Option<&Server>,
-        (segment, over): (&Segment, Option<u32>),
+        (segment, (hash, over)): (&Segment, (u64, Option<u32>)),
         missed: impl FnMut(u32),
     ) -> Result<Admission<'s>, DropReason> {
         let server = *picked.ok_or_else(|| service.without_server())?;
         if snapshot.routes.lookup(server.address).is_none() {
             return Err(DropReason::NoRoute);
         }
-        let (local, port, mut evicted) = self.find_port(service, &server, segment, missed)?;
+        let (local, port, mut evicted) = self.find_port(service, &server, hash, missed)?;
         if self.flows.is_full() && over.or(evicted).is_none() {
             evicted = Some(self.flows.expendable().ok_or(DropReason::ConnectionTableFull)?);
         }
@@ -143,20 +152,21 @@ impl<B: Buffer> Worker<'_, B> {
     }
 
     /// A port of one of the service's local addresses, and if all are in use the connection that makes way for it. Where
-    /// to begin follows from the client, so the choice of address does not fall into step with the choice of server.
+    /// to begin follows from the hash of the client's packets, so the choice of address does not fall into step with the
+    /// choice of server.
     fn find_port(
         &self,
         service: &Service,
         server: &Server,
-        segment: &Segment,
+        hash: u64,
         mut missed: impl FnMut(u32),
     ) -> Result<(Local, FreePort, Option<u32>), DropReason> {
         let count = service.locals.len();
         if count == 0 {
             return Err(DropReason::NoLocalAddress);
         }
-        let start = self.flows.hash(&segment.key) as usize % count;
-        let locals = || service.locals.iter().cycle().skip(start).take(count.min(LOCALS_TRIED));
+        let (before, after) = service.locals.split_at(hash as usize % count);
+        let locals = || after.iter().chain(before).take(LOCALS_TRIED);
         for local in locals() {
             let Some(Some(pool)) = self.pools.get(local.local_slot as usize) else { continue };
             match pool.find(&self.steering, self.id, local.address, (server.address, server.port)) {
@@ -176,8 +186,8 @@ impl<B: Buffer> Worker<'_, B> {
 pub(super) enum Place {
     /// To a connection.
     In(u32, Direction),
-    /// To none, or to one that is over and makes way for a new one.
-    New { over: Option<u32> },
+    /// To none, or to one that is over and makes way for a new one; with the hash of its key.
+    New { hash: u64, over: Option<u32> },
 }
 
 /// A connection that may begin, and what was chosen for it.

@@ -40,19 +40,19 @@ impl<B: Buffer> Worker<'_, B> {
         let verdict = Verdict { worker: self.id, connection: None, way: None, toa: None, fate: Fate::Consume, packet };
         let mut inquiry = Inquiry { snapshot, now, verdict };
         let found = self.parse(snapshot, &mut inquiry.verdict.packet);
-        let fate = found.and_then(|(parsed, hash)| self.follow(&mut inquiry, &parsed, hash));
+        let fate = found.and_then(|parsed| self.follow(&mut inquiry, &parsed));
         let fate = fate.unwrap_or_else(|reason| Fate::Drop { reason, told: false });
         Verdict { fate, ..inquiry.verdict }
     }
 
-    fn follow<P: Buffer>(&self, inquiry: &mut Inquiry<'_, P>, parsed: &Parsed, hash: u64) -> Result<Fate, DropReason> {
+    fn follow<P: Buffer>(&self, inquiry: &mut Inquiry<'_, P>, parsed: &Parsed) -> Result<Fate, DropReason> {
         let owner = self.owner(parsed);
         if owner != self.id {
             return Ok(Fate::Redirect(owner));
         }
         let (snapshot, packet) = (inquiry.snapshot, &mut inquiry.verdict.packet);
         let judgement = match parsed {
-            Parsed::Segment(segment) => return self.follow_segment(inquiry, segment, hash),
+            Parsed::Segment(segment) => return self.follow_segment(inquiry, segment),
             Parsed::Fragment(ip) => return self.follow_fragment(inquiry, ip),
             Parsed::IcmpError(ip, quote) => return self.follow_error(inquiry, ip, quote),
             Parsed::Arp(arp) => judge_arp(snapshot, packet, arp),
@@ -62,21 +62,16 @@ impl<B: Buffer> Worker<'_, B> {
         inquiry.fate(judgement)
     }
 
-    fn follow_segment<P: Buffer>(
-        &self,
-        inquiry: &mut Inquiry<'_, P>,
-        segment: &Segment,
-        hash: u64,
-    ) -> Result<Fate, DropReason> {
+    fn follow_segment<P: Buffer>(&self, inquiry: &mut Inquiry<'_, P>, segment: &Segment) -> Result<Fate, DropReason> {
         let snapshot = inquiry.snapshot;
-        let (mut flow, direction) = match self.place(segment, hash) {
+        let (mut flow, direction) = match self.place(segment) {
             Place::In(number, direction) => {
                 let flow = self.flows.flow(number).clone();
                 let next = next_state(flow.state(), direction, segment);
                 inquiry.found(&flow, direction, next);
                 (flow, direction)
             }
-            Place::New { over } => match self.foresee(snapshot, segment, over) {
+            Place::New { hash, over } => match self.foresee(snapshot, segment, (hash, over)) {
                 Ok(admission) => {
                     let mut flow = Flow::new(&admission.endpoints, admission.state, inquiry.now.tick());
                     admission.furnish(&mut flow, snapshot, segment, &self.isn, inquiry.now);
@@ -159,7 +154,7 @@ impl<B: Buffer> Worker<'_, B> {
             (None, Hop::Named(_)) => Knowledge::Asked,
             (None, Hop::New(_)) => Knowledge::Nothing,
         };
-        let prefix = snapshot.routes.table.get_lpm(&destination(flow, direction).into()).map(|(prefix, _)| prefix);
+        let prefix = snapshot.routes.prefix(destination(flow, direction));
         inquiry.verdict.way = Some(NextStop { prefix, neighbour: known.key, knowledge, mtu: way.mtu });
         Ok(way)
     }

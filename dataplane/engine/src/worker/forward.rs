@@ -15,14 +15,8 @@ use crate::parse::Segment;
 use crate::snapshot::Snapshot;
 
 impl<B: Buffer> Worker<'_, B> {
-    pub(super) fn forward<O: Output<B>>(
-        &mut self,
-        context: &mut Context<'_, O>,
-        mut packet: B,
-        segment: &Segment,
-        hash: u64,
-    ) {
-        let (number, direction) = match self.find_or_admit(context, segment, hash) {
+    pub(super) fn forward<O: Output<B>>(&mut self, context: &mut Context<'_, O>, mut packet: B, segment: &Segment) {
+        let (number, direction) = match self.find_or_admit(context, segment) {
             Ok(found) => found,
             Err(reason) => return self.take_refused(context, packet, segment, reason),
         };

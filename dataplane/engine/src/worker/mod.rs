@@ -212,14 +212,14 @@ impl<'m, B: Buffer> Worker<'m, B> {
     /// Takes a packet that needs to be looked at in full.
     #[inline(never)]
     fn take_one<O: Output<B>>(&mut self, context: &mut Context<'_, O>, mut packet: B, arrival: Arrival) {
-        let (parsed, hash) = match self.parse(context.snapshot, &mut packet) {
+        let parsed = &match self.parse(context.snapshot, &mut packet) {
             Ok(parsed) => parsed,
             Err(reason) => return self.discard(packet, reason),
         };
-        let owner = self.owner(&parsed);
+        let owner = self.owner(parsed);
         if arrival == Arrival::Port && owner != self.id {
             self.redirect(context.out, owner, packet);
-            if let Parsed::Segment(segment) = &parsed
+            if let Parsed::Segment(segment) = parsed
                 && segment.ip.more_fragments
             {
                 self.redirect_datagram(context, owner, &segment.ip);
@@ -227,31 +227,22 @@ impl<'m, B: Buffer> Worker<'m, B> {
             return;
         }
         match parsed {
-            Parsed::Segment(segment) => self.forward(context, packet, &segment, hash),
-            Parsed::Arp(arp) => self.take_arp(context, packet, &arp),
-            Parsed::Icmp(ip) => self.take_icmp(context, packet, &ip),
-            Parsed::IcmpError(ip, quote) => self.take_error(context, packet, &ip, &quote),
-            Parsed::Fragment(ip) => self.take_fragment(context, packet, &ip, arrival),
+            Parsed::Segment(segment) => self.forward(context, packet, segment),
+            Parsed::Arp(arp) => self.take_arp(context, packet, arp),
+            Parsed::Icmp(ip) => self.take_icmp(context, packet, ip),
+            Parsed::IcmpError(ip, quote) => self.take_error(context, packet, ip, quote),
+            Parsed::Fragment(ip) => self.take_fragment(context, packet, ip, arrival),
             Parsed::Unhandled(unhandled) => {
-                let judgement = kernel::judge_unhandled(context.snapshot, unhandled);
+                let judgement = kernel::judge_unhandled(context.snapshot, *unhandled);
                 self.act_on(context, packet, judgement);
             }
         }
     }
 
-    fn parse(&self, snapshot: &Snapshot, packet: &mut impl Buffer) -> Result<(Parsed, u64), DropReason> {
-        let interface = usize::from(packet.meta().interface);
-        let ours = snapshot.interfaces.get(interface).ok_or(DropReason::NotLocal)?.mac;
-        let parsed = parse::parse(packet, ours)?;
-        let hash = match &parsed {
-            Parsed::Segment(segment) => {
-                let hash = self.flows.hash(&segment.key);
-                self.flows.prefetch_bucket(hash);
-                hash
-            }
-            _ => 0,
-        };
-        Ok((parsed, hash))
+    #[inline]
+    fn parse(&self, snapshot: &Snapshot, packet: &mut impl Buffer) -> Result<Parsed, DropReason> {
+        let interface = snapshot.interface(InterfaceId(packet.meta().interface)).ok_or(DropReason::NotLocal)?;
+        parse::parse(packet, interface.mac)
     }
 
     /// Does what is due: ends expired flows and those of ended servers, and repeats lost needs, a bounded number a turn. Says whether more is due.

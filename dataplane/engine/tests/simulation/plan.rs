@@ -76,17 +76,13 @@ impl Plan {
         let addresses = Arc::make_mut(&mut snapshot.addresses);
         addresses.extend(self.vips.iter().map(|&vip| (vip, WAN)));
         addresses.extend(self.pools.keys().map(|&local| (local, LAN)));
-        let mut routes = Routes { generation: self.route_generation, ..Routes::default() };
-        for (prefix, interface, gateway) in
-            [("192.168.100.0/24", LAN, None), ("10.0.0.0/16", WAN, None), ("172.16.0.0/12", WAN, Some(GATEWAY))]
-        {
-            if gateway.is_some() && !self.far_route {
-                continue;
-            }
-            let mtu = self.mtu[usize::from(interface.0)];
-            routes.table.insert(prefix.parse().unwrap(), Route { interface, gateway, mtu });
-        }
-        snapshot.routes = Arc::new(routes);
+        let routes =
+            [("192.168.100.0/24", LAN, None), ("10.0.0.0/16", WAN, None), ("172.16.0.0/12", WAN, Some(GATEWAY))];
+        let routes = routes.into_iter().filter(|(_, _, gateway)| gateway.is_none() || self.far_route);
+        let routes = routes.map(|(prefix, interface, gateway)| {
+            (prefix.parse().unwrap(), Route { interface, gateway, mtu: self.mtu[usize::from(interface.0)] })
+        });
+        snapshot.routes = Arc::new(Routes::new(self.route_generation, routes));
         for (&(protocol, virt), service) in &self.services {
             let key = ServiceKey { protocol, vip: *virt.ip(), port: virt.port() };
             snapshot.services.insert(key, Arc::new(self.compile_service(service)));

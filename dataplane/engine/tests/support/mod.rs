@@ -316,14 +316,13 @@ pub fn two_arm() -> Snapshot {
     let addresses = Arc::make_mut(&mut snapshot.addresses);
     addresses.insert(VIP, WAN);
     addresses.insert(LIP, LAN);
-    let mut routes = Routes { generation: 1, ..Routes::default() };
-    let mut route = |prefix: &str, interface, gateway| {
-        routes.table.insert(prefix.parse().unwrap(), Route { interface, gateway, mtu: 1500 });
-    };
-    route("10.0.0.0/16", WAN, None);
-    route("192.168.100.0/24", LAN, None);
-    route("172.16.0.0/12", WAN, Some(*CLIENT.ip()));
-    snapshot.routes = Arc::new(routes);
+    let route = |prefix: &str, interface, gateway| (prefix.parse().unwrap(), Route { interface, gateway, mtu: 1500 });
+    let routes = [
+        route("10.0.0.0/16", WAN, None),
+        route("192.168.100.0/24", LAN, None),
+        route("172.16.0.0/12", WAN, Some(*CLIENT.ip())),
+    ];
+    snapshot.routes = Arc::new(Routes::new(1, routes));
     for (slot, key) in SERVICES.into_iter().enumerate() {
         let slot = slot as u32;
         let servers =
@@ -353,4 +352,17 @@ pub fn from_client(frame: Vec<u8>) -> Vec<u8> {
 /// A frame from a server.
 pub fn from_server(frame: Vec<u8>) -> Vec<u8> {
     build::addressed(frame, SERVER_MAC, LAN_MAC)
+}
+
+/// Puts other routes in force.
+pub fn reroute(snapshot: &mut Snapshot, change: impl FnOnce(&mut Vec<(ipnet::Ipv4Net, Route)>)) {
+    let mut routes = snapshot.routes.iter().collect();
+    change(&mut routes);
+    snapshot.routes = Arc::new(Routes::new(snapshot.routes.generation + 1, routes));
+}
+
+/// Takes the route to a prefix away.
+pub fn unroute(snapshot: &mut Snapshot, prefix: &str) {
+    let prefix = prefix.parse().unwrap();
+    reroute(snapshot, |routes| routes.retain(|(known, _)| *known != prefix));
 }
