@@ -168,6 +168,21 @@ fn datagrams_without_an_answer_make_way_for_others() {
     world.assert_balanced();
 }
 
+#[test]
+fn a_stream_without_an_answer_outlives_a_flood() {
+    let mut world = world();
+    datagram(&mut world, 0);
+    let began = flow_of(&world, 0).unwrap().endpoints;
+    let mut flood = 1000..;
+    for _ in 0..200 {
+        flood.by_ref().take(62).for_each(|n| assert_eq!(syn(&mut world, n), 1));
+        assert_eq!(datagram(&mut world, 0), 1);
+        assert_eq!(flow_of(&world, 0).unwrap().endpoints, began, "it began anew");
+        world.wait(Duration::from_millis(10));
+    }
+    world.assert_balanced();
+}
+
 /// A server that competes with another for ports: from one address, no port is had towards both.
 fn sharing_ports_with(server: Ipv4Addr) -> Ipv4Addr {
     let steering = steering(1);

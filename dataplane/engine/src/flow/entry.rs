@@ -67,6 +67,8 @@ const LIVE: u8 = 1;
 const SERVER_ISN_KNOWN: u8 = 2;
 /// Of the client's segments; of the server's, the bit above.
 const ACKNOWLEDGED: u8 = 4;
+/// A packet came since the flow went to the back of those that may make way.
+const SEEN_SINCE: u8 = 16;
 
 /// The endpoints of a flow: the client's side and the server's side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -201,6 +203,17 @@ impl Flow {
     #[inline]
     pub(crate) fn touch(&mut self, now: Tick) {
         self.last_seen = now.0;
+        self.flags |= SEEN_SINCE;
+    }
+
+    /// Whether a packet came since the flow [went to the back](Flow::go_last) of those that may make way.
+    pub(crate) fn was_seen_since(&self) -> bool {
+        self.flags & SEEN_SINCE != 0
+    }
+
+    /// Notes that it is behind all others that may make way.
+    pub(super) fn go_last(&mut self) {
+        self.flags &= !SEEN_SINCE;
     }
 
     /// When the last packet came.
@@ -257,12 +270,6 @@ impl Flow {
         let needs_address =
             acknowledgement.is_some_and(|number| direction == Direction::In && self.acknowledges_no_data(number));
         is_settled(self.state, direction) && !needs_address
-    }
-
-    /// Whether a packet now puts it behind the others that may make way: it may itself, and was not seen yet this tick.
-    #[inline]
-    pub(crate) fn falls_back(&self, now: Tick) -> bool {
-        self.last_seen() != now && self.state().is_expendable()
     }
 
     /// Whether an acknowledgement number says that the client has seen none of the server's data yet.

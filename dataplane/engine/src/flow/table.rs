@@ -249,6 +249,7 @@ impl<'m> FlowTable<'m> {
     /// Says that a flow may be ended to make room from now on: after all others that may. `ports` is the queue of those
     /// that compete for its port.
     pub fn offer(&mut self, number: u32, ports: &mut Queue) {
+        self.flows[number as usize].go_last();
         self.header.expendable.push(Queued::Entries, self.flows, number);
         ports.push(Queued::Ports, self.flows, number);
     }

@@ -18,6 +18,10 @@ use crate::time::Time;
 /// Local addresses tried for one connection, as in DPVS.
 const LOCALS_TRIED: usize = 16;
 
+/// Connections sent to the back for one that begins, because a packet of theirs went the short way, which leaves them
+/// where they are in the queues. Should the next have been seen too, it makes way all the same.
+const SECOND_CHANCES: usize = 32;
+
 impl<B: Buffer> Worker<'_, B> {
     /// The connection of a packet and the packet's direction, or why it has none.
     pub(super) fn find_or_admit<O>(
@@ -68,7 +72,14 @@ impl<B: Buffer> Worker<'_, B> {
         let picked =
             service.schedule(cursor, counters, segment.key.source, |slot| gates.admits(slot, counters.server(slot)));
         let missed = |slot| counters.local(slot).missed.add(1);
-        let admission = self.plan(context.snapshot, service, picked, (segment, place), missed)?;
+        let mut admission = self.plan(context.snapshot, service, picked, (segment, place), missed)?;
+        for _ in 0..SECOND_CHANCES {
+            let Some(number) = admission.evicted.filter(|&number| self.flows.flow(number).was_seen_since()) else {
+                break;
+            };
+            self.send_back(number);
+            admission = self.plan(context.snapshot, service, picked, (segment, place), |_| {})?;
+        }
         self.connect(context, segment, &admission)
     }
 

@@ -48,7 +48,6 @@ impl<B: Buffer> Worker<'_, B> {
         let Some((flow, direction)) = self.flows.find_guessed(*guess, &plain.key, *hash) else { return Err(packet) };
         let snapshot = context.snapshot;
         let goes_on = flow.goes_on(direction, plain.acknowledgement)
-            && !flow.falls_back(context.tick)
             && flow.route_generation == snapshot.routes.generation
             && plain.total_len <= flow.mtu(direction)
             && !snapshot.settings.decrement_ttl;

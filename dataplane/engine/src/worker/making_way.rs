@@ -5,6 +5,10 @@
 //! if it is UDP, is out of their reach, and a new one takes the place of the one that has been silent for longest. So a
 //! flood at the rate R against room for C more connections leaves every handshake C/R to be completed. Connections that
 //! are over make way likewise: all that is lost is the answer to a late packet.
+//!
+//! A packet puts such a connection behind all others, unless it took the short way (see [`hit`](super::hit)), where the
+//! queues' links would cost several times as much as all the rest: it leaves a mark then, and the connection goes to the
+//! back only when it is its turn to make way.
 
 use net::Buffer;
 
@@ -42,12 +46,18 @@ impl<B: Buffer> Worker<'_, B> {
     /// Notes that a packet of a connection came. One that may make way is behind all others then, to a tick.
     pub(super) fn touch(&mut self, number: u32, now: Tick) {
         let flow = self.flows.flow_mut(number);
-        let falls_back = flow.falls_back(now);
-        flow.touch(now);
-        if falls_back {
-            self.keep(number);
-            self.offer(number);
+        if !flow.state().is_expendable() {
+            flow.touch(now);
+        } else if flow.last_seen() != now {
+            flow.touch(now);
+            self.send_back(number);
         }
+    }
+
+    /// Puts a connection that may make way behind all others.
+    pub(super) fn send_back(&mut self, number: u32) {
+        self.keep(number);
+        self.offer(number);
     }
 
     /// Ends a connection that makes way.

@@ -28,6 +28,10 @@ pub struct Conn {
     /// When a packet surely kept it alive last, and when one may have.
     seen: u64,
     maybe_seen: u64,
+    /// Whether a packet that is not its first may have taken the short way, for which it goes to the back only when it
+    /// is its turn to make way.
+    maybe_further_back: bool,
+    is_begun: bool,
     /// What is added to the client's sequence numbers, once a packet has shown it.
     pub shift: Option<u32>,
     /// What the client and the server acknowledged last.
@@ -177,6 +181,7 @@ impl Shadow {
     fn check_who_made_way(&self, worker: usize, silent_since: Option<u64>) {
         let Some(since) = silent_since else { return };
         let left = self.live().filter(|(_, conn)| conn.worker == worker && may_make_way(conn.state));
+        let left = left.filter(|(_, conn)| !conn.maybe_further_back);
         for (_, conn) in left {
             assert!(conn.maybe_seen >= since, "{conn:?} was not seen for longer than one that made way");
         }
@@ -224,6 +229,8 @@ impl Shadow {
             service_timeout: service.timeout,
             seen: tick(now),
             maybe_seen: tick(now),
+            maybe_further_back: false,
+            is_begun: false,
             shift: None,
             acknowledged: [None; 2],
             server_isns: Vec::new(),
@@ -334,6 +341,8 @@ impl Conn {
         let may = goes_on && self.server_isns.contains(&isn);
         packet.may_introduce |= may;
         packet.must_introduce &= may && self.server_isns.len() == 1 && self.client_knows == Some(isn);
+        self.maybe_further_back |= self.is_begun && (packet.protocol == 17 || goes_on);
+        self.is_begun = true;
         self.maybe_seen = now;
         // A SYN that finds the connection over, and no place for a new one, leaves it alone.
         if !(packet.opens() && packet.protocol == 6) {
