@@ -105,7 +105,8 @@ pub enum Hugepages {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Poll {
-    /// Sleeps, for longer the longer nothing comes.
+    /// Polls while there is work, then sleeps between two looks: 50 µs for 100 ms after the last packet, and 1 ms from
+    /// then on, which is how long the next packet may wait.
     #[default]
     Adaptive,
     /// Polls on, at 100% of its CPU.
