@@ -84,7 +84,8 @@ bench: packages ## Measure, and write target/bench/report.json (QUICK=1 is over 
 
 .PHONY: soak-simulation
 soak-simulation: ## Simulate for SOAK seconds, with seeds of its own
-	SLUICE_SOAK_SECONDS=$(SOAK) cargo test --locked --release -p sluice-engine --test simulation -- --nocapture
+	SLUICE_SOAK_SECONDS=$(SOAK) cargo test --locked --release -p sluice-engine -p sluice-vrrpd --test simulation \
+	    -- --nocapture
 
 .PHONY: soak-fuzz
 soak-fuzz: ## Run each of the fuzz bodies FUZZ times, and count

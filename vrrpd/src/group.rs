@@ -17,7 +17,8 @@ pub struct Group {
     started: bool,
     boot: Option<u128>,
     filled: bool,
-    lease_lost: bool,
+    /// The lease ran out unanswered; when to ask the dataplane again whether it is there.
+    lost: Option<Time>,
     /// No claim is made before.
     refused_until: Option<Time>,
     hold: Option<Hold>,
@@ -48,7 +49,7 @@ impl Group {
             started: false,
             boot: None,
             filled: false,
-            lease_lost: false,
+            lost: None,
             refused_until: None,
             hold: None,
             last_id: 0,
@@ -112,7 +113,7 @@ impl Group {
             Input::Resume => self.resume(now),
             Input::Boot { id } => self.boot(*id),
             Input::Filled => self.filled = true,
-            Input::Renewed { id, sent } => self.renewed(*id, *sent, now),
+            Input::Renewed { id, sent } => self.renewed(*id, *sent, now, out),
             Input::Refused { id } => {
                 if self.held.take_if(|held| held.tenure.id == *id).is_some() {
                     self.refused_until = Some(now + self.lease.unwrap_or(AFTER_REFUSAL));
@@ -145,16 +146,19 @@ impl Group {
 
     /// A new dataplane has nothing of ours. The one we knew, heard of again, has all it had.
     fn boot(&mut self, id: u128) {
-        self.lease_lost = false;
+        self.lost = None;
         if self.boot.replace(id) != Some(id) {
             self.filled = false;
         }
     }
 
-    fn renewed(&mut self, id: u64, sent: Time, now: Time) {
-        // Lost here and answered all the same: the dataplane is there again.
-        self.lease_lost = false;
-        let Some(held) = self.held.as_mut().filter(|held| held.tenure.id == id) else { return };
+    fn renewed(&mut self, id: u64, sent: Time, now: Time, out: &mut Vec<Output>) {
+        self.lost = None;
+        let Some(held) = self.held.as_mut().filter(|held| held.tenure.id == id) else {
+            // It was given up, and that was not heard.
+            out.push(Output::Drop { id, wills: self.sent_by(Sender::Workers) });
+            return;
+        };
         if !held.granted {
             let ours = self.members.iter_mut().filter(|member| member.settings().sender == Sender::Daemon);
             ours.for_each(|member| member.advertise_from(now));
@@ -163,6 +167,7 @@ impl Group {
     }
 
     fn ended(&mut self, id: u64, now: Time, out: &mut Vec<Output>) {
+        self.lost = None;
         if self.held.take_if(|held| held.tenure.id == id).is_some() {
             self.send_wills(None, out);
             self.be_backup(None, Reason::Ended, now, out);
@@ -176,13 +181,7 @@ impl Group {
     }
 
     fn tick(&mut self, now: Time, out: &mut Vec<Output>) {
-        if let Some(held) = &mut self.held {
-            if held.is_over(now) {
-                self.lease_lost = true;
-            } else if held.take_renewal(now) {
-                out.push(Output::Renew { id: held.tenure.id });
-            }
-        }
+        self.ask_dataplane(now, out);
         for (member, quiet) in self.members.iter_mut().map(|member| member.take_quiet(now)).enumerate() {
             if quiet {
                 out.push(Output::Conflict { member, with: None });
@@ -191,6 +190,19 @@ impl Group {
         // All or none: one that hears no master beside others that do is cut off, and would only be deposed again.
         if self.state == State::Backup && self.hold.is_none() && self.master_down_at().is_some_and(|at| at <= now) {
             self.promote(now, out);
+        }
+    }
+
+    /// Renews the tenure, or asks after the one that was lost: any answer says that the dataplane is there again.
+    fn ask_dataplane(&mut self, now: Time, out: &mut Vec<Output>) {
+        let Some(lease) = self.lease else { return };
+        if self.held.as_ref().is_some_and(|held| held.is_over(now)) {
+            self.lost = Some(now + lease / 3);
+        } else if self.held.as_mut().is_some_and(|held| held.take_renewal(now)) {
+            out.push(Output::Renew { id: self.last_id });
+        } else if let Some(ask_at) = self.lost.as_mut().filter(|at| **at <= now) {
+            *ask_at = now + lease / 3;
+            out.push(Output::Renew { id: self.last_id });
         }
     }
 
@@ -234,7 +246,7 @@ impl Group {
         let refused = self.refused_until.is_some_and(|until| until > now);
         match fault {
             Some(reason) => Footing::Not(State::Fault, reason),
-            None if self.lease_lost => Footing::Not(State::Fault, Reason::LeaseLost),
+            None if self.lost.is_some() => Footing::Not(State::Fault, Reason::LeaseLost),
             None if refused => Footing::Not(State::Fault, Reason::Refused),
             None => Footing::Firm,
         }
@@ -360,7 +372,7 @@ impl Group {
     fn wake(&self) -> Option<Time> {
         match self.state {
             State::Init => None,
-            State::Fault => self.refused_until,
+            State::Fault => [self.refused_until, self.lost].into_iter().flatten().min(),
             State::Backup => match &self.hold {
                 Some(hold) => hold.until,
                 None => self.master_down_at(),

@@ -58,9 +58,14 @@ fn adverts_sent_from_here_wait_for_the_dataplanes_word() {
 
 #[test]
 fn a_lease_that_is_not_renewed_ends_in_fault_until_the_dataplane_answers() {
-    let answers =
-        [Input::Renewed { id: 1, sent: time(1) }, Input::Boot { id: 1 }].map(|answer| (answer, Some(Reason::Ready)));
-    for (answer, reason) in answers.into_iter().chain([(Input::Filled, None)]) {
+    let renewed = Input::Renewed { id: 1, sent: time(1) };
+    let table = [
+        (renewed, vec![Output::Drop { id: 1, wills: vec![0] }], State::Backup),
+        (Input::Ended { id: 1 }, vec![], State::Backup),
+        (Input::Boot { id: 1 }, vec![], State::Backup),
+        (Input::Filled, vec![], State::Fault),
+    ];
+    for (answer, outputs, state) in table {
         let mut bench = master(lone());
         bench.granting = false;
         bench.run_until(6608);
@@ -69,10 +74,11 @@ fn a_lease_that_is_not_renewed_ends_in_fault_until_the_dataplane_answers() {
         bench.run_until(6610);
         let lost = turned(State::Master, State::Fault, Reason::LeaseLost);
         assert_eq!(bench.take(), [Output::Drop { id: 1, wills: vec![0] }, lost]);
-        bench.run_until(60_000);
-        assert_eq!(bench.take(), []);
+        bench.run_until(8700);
+        assert_eq!(bench.take(), [Output::Renew { id: 1 }, Output::Renew { id: 1 }], "it asks on");
         bench.tell(answer);
-        assert_eq!(bench.take(), reason.map(|reason| turned(State::Fault, State::Backup, reason)).as_slice());
+        let back = (state == State::Backup).then(|| turned(State::Fault, State::Backup, Reason::Ready));
+        assert_eq!((bench.take(), bench.state()), (outputs.into_iter().chain(back).collect(), state));
     }
 }
 
