@@ -1,7 +1,7 @@
 //! The contracts between Sluice's processes, and nothing else: the objects an operator or a daemon configures
 //! ([`object`], [`attribute`]), what the dataplane reports about them ([`row`], [`stats`]), the IPC messages and client
 //! ([`ipc`]), captures of packets ([`capture`]), and the configuration file ([`config`]). What all of them agree a host's
-//! address may be is in [`host`].
+//! address may be is in [`host`], and what vrrpd and the dataplane have to say to each other in [`vrrp`].
 
 pub mod attribute;
 pub mod capture;
@@ -15,6 +15,7 @@ pub mod object;
 pub mod owner;
 pub mod row;
 pub mod stats;
+pub mod vrrp;
 
 pub use attribute::Attribute;
 pub use link::LinkSettings;

@@ -9,6 +9,7 @@ use crate::explain::{Explanation, Probe};
 use crate::object::{Address, LocalAddress, Object, Protocol, Route, Server, Service, ServiceKey};
 use crate::owner::Owners;
 use crate::stats::Stats;
+use crate::vrrp::TenureRow;
 
 /// What to list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +53,8 @@ pub enum Query {
     Saved,
     /// What would become of a packet: one row.
     Explain(Probe),
+    /// The tenures that are held for vrrpd.
+    Tenures,
 }
 
 /// One row of a listing.
@@ -77,6 +80,8 @@ pub enum Row {
     Saved(Object),
     /// What would become of a packet.
     Explanation(Box<Explanation>),
+    /// A tenure.
+    Tenure(Box<TenureRow>),
 }
 
 /// An address and the use of its ports.

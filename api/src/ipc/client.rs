@@ -17,6 +17,7 @@ use crate::capture::{Capture, Packets};
 use crate::link::LinkSettings;
 use crate::object::Change;
 use crate::row::{Query, Row};
+use crate::vrrp::{TenureCall, VrrpEvent, WatchedRouter};
 
 /// How long the dataplane may take to say the next thing.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -160,6 +161,27 @@ impl Client {
         Ok(Events { client: self, id })
     }
 
+    /// Does something about a tenure. Returns the generation in force.
+    ///
+    /// # Errors
+    /// As [`Client::apply`].
+    pub async fn tenure(&mut self, call: TenureCall) -> Result<u64, ClientError> {
+        self.finish(Request::Tenure(call), |_| Err(ClientError::Unexpected("rows for a tenure"))).await
+    }
+
+    /// Turns the connection into a stream of what is received for these virtual routers and of what becomes of tenures.
+    ///
+    /// # Errors
+    /// As [`Client::apply`].
+    pub async fn watch(mut self, routers: Vec<WatchedRouter>) -> Result<VrrpEvents, ClientError> {
+        self.call(Request::Watch(routers)).await?;
+        let mut events = VrrpEvents(self.reader, self.writer);
+        match timeout(PATIENCE, events.next()).await.unwrap_or(Err(ClientError::Silent))? {
+            VrrpEvent::Watching => Ok(events),
+            _ => Err(ClientError::Unexpected("no beginning of a watch")),
+        }
+    }
+
     /// Turns the connection into a stream of captured packets, which ends when its end is dropped.
     ///
     /// # Errors
@@ -200,6 +222,7 @@ impl Client {
                 Reply::Done { generation } => return Ok(generation),
                 Reply::Refused(refusal) => return Err(refusal.into()),
                 Reply::Event(_) => return Err(ClientError::Unexpected("an event")),
+                Reply::Vrrp(_) => return Err(ClientError::Unexpected("an event of VRRP")),
                 Reply::Capturing(_) | Reply::Packets(_) => return Err(ClientError::Unexpected("packets")),
             }
         }
@@ -227,6 +250,29 @@ impl Events {
                 Reply::Refused(refusal) => return Err(refusal.into()),
                 _ => {}
             }
+        }
+    }
+}
+
+/// What vrrpd watches for, from [`Client::watch`]. Dropping it ends the watch.
+#[derive(Debug)]
+pub struct VrrpEvents(
+    FramedRead<OwnedReadHalf, LengthDelimitedCodec>,
+    #[expect(dead_code, reason = "the dataplane takes its closing for the end of the client")]
+    FramedWrite<OwnedWriteHalf, LengthDelimitedCodec>,
+);
+
+impl VrrpEvents {
+    /// Waits for the next event, as long as it takes. Dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// When the dataplane refuses or the connection breaks.
+    pub async fn next(&mut self) -> Result<VrrpEvent, ClientError> {
+        let answer: Answer = frame::decode(&next_frame(&mut self.0).await?)?;
+        match answer.reply {
+            Reply::Vrrp(event) => Ok(event),
+            Reply::Refused(refusal) => Err(refusal.into()),
+            _ => Err(ClientError::Unexpected("something else than an event of VRRP")),
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::link::LinkSettings;
 use crate::object::{Change, ServiceKey};
 use crate::owner::Owner;
 use crate::row::{Query, Row};
+use crate::vrrp::{TenureCall, VrrpEvent, WatchedRouter};
 
 /// The version of the messages. Peers of another version are refused by name.
 pub const VERSION: u16 = 1;
@@ -98,6 +99,11 @@ pub enum Request {
     /// [`Reply::Packets`]. When the client closes its direction of the connection it ends, once what was captured until
     /// then is sent, with [`Reply::Done`].
     Capture(Capture),
+    /// Do something about a tenure, for vrrpd only.
+    Tenure(TenureCall),
+    /// Send what is received for these virtual routers from now on, and what becomes of tenures; for vrrpd only. It
+    /// begins with [`VrrpEvent::Watching`], and ends when the connection does.
+    Watch(Vec<WatchedRouter>),
 }
 
 /// A reply with the id of the call it belongs to.
@@ -127,6 +133,8 @@ pub enum Reply {
     Capturing(Vec<String>),
     /// Some captured packets; more replies follow.
     Packets(Packets),
+    /// An event that vrrpd watches for; more replies follow.
+    Vrrp(VrrpEvent),
 }
 
 /// Something that happened in the dataplane.

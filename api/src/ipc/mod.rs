@@ -10,7 +10,7 @@ mod message;
 
 use std::path::PathBuf;
 
-pub use client::{CaptureEnd, Captured, Client, ClientError, Events};
+pub use client::{CaptureEnd, Captured, Client, ClientError, Events, VrrpEvents};
 pub use frame::{FrameError, MAX_REPLY, MAX_REQUEST, codec, decode, encode};
 pub use message::{
     Answer, BootId, Call, ClientHello, Event, Refusal, RefusalKind, Reply, Request, Role, ServerHello, VERSION,

@@ -5,6 +5,7 @@
 //! then belongs into the samples.
 
 mod names;
+mod vrrp;
 
 use std::collections::BTreeSet;
 use std::fmt::{Debug, Write};
@@ -94,12 +95,16 @@ fn every_message_keeps_its_bytes() {
         ("events", Request::Subscribe),
         ("this run", Request::Filled(BootId(7))),
         ("everything", Request::Capture(everything())),
+        ("routers", Request::Watch(vrrp::watched())),
     ] {
         pins.pin(&format!("call {} {detail}", request_name(&request)), &Call { id: u32::MAX, request });
     }
     for carried in [Carried::Arp, Carried::Icmp, Carried::Tcp, Carried::Udp] {
         let name = format!("call capture {}", carried_name(carried));
         pins.pin(&name, &Call { id: 1, request: Request::Capture(only(carried)) });
+    }
+    for call in vrrp::calls() {
+        pins.pin(&format!("call {call}"), &Call { id: 1, request: Request::Tenure(call) });
     }
     for (detail, reply) in replies() {
         pins.pin(&format!("answer {} {detail}", reply_name(&reply)), &Answer { id: 1, reply });
@@ -277,7 +282,7 @@ fn rows_and_objects_survive_json() {
         let text = serde_json::to_string(&row).unwrap();
         assert_eq!(serde_json::from_str::<Row>(&text).unwrap(), row, "{text}");
     }
-    assert_eq!(kinds.len(), 10, "{kinds:?}");
+    assert_eq!(kinds.len(), 11, "{kinds:?}");
     for (_, object) in objects() {
         let text = serde_json::to_string(&object).unwrap();
         assert_eq!(serde_json::from_str::<Object>(&text).unwrap(), object, "{text}");
@@ -297,6 +302,7 @@ fn queries() -> Vec<Query> {
         Query::Connections,
         Query::Stats,
         Query::Saved,
+        Query::Tenures,
         Query::Explain(probe(ProbeKind::Tcp { flags: 18 })),
         Query::Explain(probe(ProbeKind::Udp)),
         Query::Explain(Probe { device: None, size: None, ..probe(ProbeKind::Icmp) }),
@@ -356,6 +362,7 @@ fn replies() -> Vec<(String, Reply)> {
     replies.extend(events.map(|event| (event_name(&event).to_owned(), Reply::Event(event))));
     replies.push(("interfaces".into(), Reply::Capturing(vec!["dpdk0".into(), "dpdk0.kni".into()])));
     replies.push(("one".into(), Reply::Packets(packets())));
+    replies.extend(vrrp::events().into_iter().map(|(name, event)| (name.to_owned(), Reply::Vrrp(event))));
     let kinds = [
         RefusalKind::Exists,
         RefusalKind::NotFound,
@@ -409,6 +416,7 @@ fn rows() -> Vec<(&'static str, Row)> {
         ("v6", Row::Connection(connection(v6()))),
         ("", Row::Stats(Box::new(stats()))),
         ("", Row::Saved(Object::LocalAddress(local()))),
+        ("", Row::Tenure(Box::new(vrrp::row()))),
         ("sent", explanation(ExplainedFate::Sent { fragments: 1 }, ToaUse::Inserted)),
         ("awaits neighbour", explanation(ExplainedFate::AwaitsNeighbour, ToaUse::NotDue)),
         ("answered", explanation(ExplainedFate::Answered, ToaUse::NoRoom)),

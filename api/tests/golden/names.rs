@@ -22,6 +22,8 @@ pub(crate) fn request_name(request: &Request) -> &'static str {
         Request::Subscribe => "subscribe",
         Request::Filled(_) => "filled",
         Request::Capture(_) => "capture",
+        Request::Tenure(_) => "tenure",
+        Request::Watch(_) => "watch",
     }
 }
 
@@ -36,6 +38,7 @@ pub(crate) fn query_name(query: &Query) -> &'static str {
         Query::Connections => "connections",
         Query::Stats => "stats",
         Query::Saved => "saved",
+        Query::Tenures => "tenures",
         Query::Explain(probe) => match probe.kind {
             ProbeKind::Tcp { .. } => "explain tcp",
             ProbeKind::Udp => "explain udp",
@@ -101,6 +104,7 @@ pub(crate) fn reply_name(reply: &Reply) -> &'static str {
         Reply::Event(_) => "event",
         Reply::Capturing(_) => "capturing",
         Reply::Packets(_) => "packets",
+        Reply::Vrrp(_) => "vrrp",
         Reply::Done { .. } => "done",
         Reply::Refused(_) => "refused",
     }
@@ -118,6 +122,7 @@ pub(crate) fn row_name(row: &Row) -> &'static str {
         Row::Stats(_) => "stats",
         Row::Explanation(_) => "explanation",
         Row::Saved(_) => "saved",
+        Row::Tenure(_) => "tenure",
     }
 }
 

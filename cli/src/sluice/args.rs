@@ -88,6 +88,9 @@ pub(super) enum Noun {
     /// What was added by hand, saved to come back when the dataplane restarts
     #[command(subcommand, arg_required_else_help = false)]
     State(State),
+    /// What is held for vrrpd, as long as it is master
+    #[command(subcommand, arg_required_else_help = false)]
+    Tenure(Tenure),
     /// Say what would become of a packet, and why, without sending it
     #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain(Explain),
@@ -206,6 +209,13 @@ pub(super) struct Explain {
 }
 
 pub(super) use value::{Flags, ProbeProtocol};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Tenure {
+    /// List the virtual routers this machine is master of, and what workers have sent for them
+    #[command(visible_alias = "list")]
+    Show,
+}
 
 #[derive(Debug, Subcommand)]
 pub(super) enum State {

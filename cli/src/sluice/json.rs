@@ -21,6 +21,7 @@ pub(super) fn row(row: &Row) -> Result<String, Error> {
         Row::LocalAddress(row) => serde_json::to_string(row),
         Row::Connection(row) => serde_json::to_string(row),
         Row::Stats(row) => stats(row),
+        Row::Tenure(row) => serde_json::to_string(row),
         Row::Saved(object) => serde_json::to_string(object),
         Row::Explanation(row) => serde_json::to_string(row),
     }

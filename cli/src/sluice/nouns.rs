@@ -43,6 +43,7 @@ pub(super) fn task(noun: Noun) -> Result<Task, Failure> {
         Noun::Conn(args::Conn::Show) => Task::Show(Query::Connections),
         Noun::State(args::State::Show) => Task::Show(Query::Saved),
         Noun::State(args::State::Forget) => Task::Apply(change::release_everything()),
+        Noun::Tenure(args::Tenure::Show) => Task::Show(Query::Tenures),
         Noun::Watch => Task::Watch,
         Noun::Capture(args) => Task::Capture(order(args)),
         Noun::Explain(explain) => Task::Show(Query::Explain(explain.probe()?)),

@@ -3,6 +3,7 @@
 use api::row::{
     AddressRow, ConnectionRow, LinkRow, LocalAddressRow, NeighbourRow, Query, RouteRow, Row, ServerRow, ServiceRow,
 };
+use api::vrrp::{Router, RouterSent, TenureRow};
 use comfy_table::{CellAlignment, Table, presets};
 
 use super::{explain, stats};
@@ -31,6 +32,9 @@ pub(super) fn headings(query: &Query) -> &'static [&'static str] {
         ],
         Query::LocalAddresses { .. } => &["SERVICE", "ADDRESS", "DEVICE", "CONNS", "OWNERS"],
         Query::Saved => &["OBJECT"],
+        Query::Tenures => {
+            &["TENURE", "DEVICE", "VRID", "PRIORITY", "ADDRESSES", "ADVERTS", "WITHHELD", "ARP", "EXPIRES"]
+        }
         Query::Connections | Query::Stats | Query::Explain(_) => &[],
     }
 }
@@ -77,8 +81,30 @@ fn cells(row: &Row) -> Vec<Vec<String>> {
         Row::Service(row) => service(row),
         Row::LocalAddress(row) => vec![local_address(row)],
         Row::Saved(object) => vec![vec![object.to_string()]],
+        Row::Tenure(row) => tenure(row),
         Row::Connection(_) | Row::Stats(_) | Row::Explanation(_) => Vec::new(),
     }
+}
+
+/// A line for each virtual router.
+fn tenure(row: &TenureRow) -> Vec<Vec<String>> {
+    let routers = row.tenure.routers.iter().zip(&row.sent);
+    let line = |(router, sent): (&Router, &RouterSent)| {
+        let adverts = router.adverts.as_ref();
+        let addresses: Vec<String> = router.addresses.iter().map(|vip| vip.address.to_string()).collect();
+        vec![
+            row.tenure.name.clone(),
+            or_dash(adverts.map(|adverts| &adverts.device)),
+            or_dash(adverts.map(|adverts| adverts.fields.vrid)),
+            or_dash(adverts.map(|adverts| adverts.fields.priority)),
+            addresses.join(" "),
+            sent.adverts.to_string(),
+            sent.withheld.to_string(),
+            sent.announcements.to_string(),
+            format!("{:.1} s", row.expires_in.as_secs_f64()),
+        ]
+    };
+    routers.map(line).collect()
 }
 
 fn or_dash<T: ToString>(value: Option<T>) -> String {

@@ -437,6 +437,7 @@ fn sluice_listings_and_personalities() {
             ("laddr", Query::LocalAddresses { service: None }),
             ("conn", Query::Connections),
             ("state", Query::Saved),
+            ("tenure", Query::Tenures),
         ];
         let dataplane = Dataplane::start(Behaviour::Replies(content));
         for (noun, query) in nouns {

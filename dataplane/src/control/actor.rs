@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use api::ipc::{Refusal, RefusalKind};
 use api::row::Query;
 use ractor::{Actor, ActorProcessingErr, ActorRef, call};
 
@@ -89,6 +90,12 @@ impl Actor for Control {
                 state.crew.post_all(|| Mail::EndTap(id));
                 let _ = reply.send(state.generation());
             }
+            ControlMessage::Tenure { reply, .. } => {
+                let _ = reply.send(Err(no_tenures()));
+            }
+            ControlMessage::Watch { reply, .. } => {
+                let _ = reply.send(Err(no_tenures()));
+            }
             ControlMessage::Page { worker, page, reply } => state.request_page(worker, page, reply),
             ControlMessage::Ask { worker, packet, reply } => state.ask_worker(worker, packet, reply),
             ControlMessage::Tick(reply) => {
@@ -98,6 +105,11 @@ impl Actor for Control {
         }
         Ok(())
     }
+}
+
+fn no_tenures() -> Refusal {
+    let message = "this dataplane holds no tenures yet; run VRRP on an interface of the kernel".into();
+    Refusal { kind: RefusalKind::Invalid, message, index: None }
 }
 
 /// Ticks until the actor is gone, never two at once.

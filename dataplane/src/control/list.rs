@@ -44,7 +44,7 @@ pub(super) fn rows(state: &State, query: &Query) -> Result<Vec<Row>, Refusal> {
         Query::LocalAddresses { service } => locals(state, service.as_ref()),
         Query::Stats => Ok(vec![Row::Stats(Box::new(books::stats(state)))]),
         Query::Saved => Ok(state.desired.claims(Owner::Operator).into_iter().map(Row::Saved).collect()),
-        Query::Connections | Query::Explain(_) => Ok(Vec::new()),
+        Query::Connections | Query::Explain(_) | Query::Tenures => Ok(Vec::new()),
     }
 }
 

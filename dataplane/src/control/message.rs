@@ -1,10 +1,12 @@
 //! What the control actor can be asked.
 
 use std::net::IpAddr;
+use std::time::Instant;
 
 use api::capture::Capture;
 use api::ipc::{Event, Refusal};
 use api::row::{AddressRow, Query, Row, ServerRow, ServiceRow};
+use api::vrrp::{TenureCall, VrrpEvent, WatchedRouter};
 use api::{Change, LinkSettings, ObjectKey, Owner, ServiceKey};
 use engine::FlowPage;
 use net::HeapBuffer;
@@ -96,6 +98,23 @@ pub enum ControlMessage {
         id: u64,
         /// Takes the generation in force.
         reply: RpcReplyPort<u64>,
+    },
+    /// Do something about a tenure of vrrpd's; reply when it is done.
+    Tenure {
+        /// What.
+        call: TenureCall,
+        /// When the call came: leases are counted from then.
+        received: Instant,
+        /// Takes the outcome.
+        reply: RpcReplyPort<Result<u64, Refusal>>,
+    },
+    /// Hand out what is received for these virtual routers, and what becomes of tenures, from now on until the receiver
+    /// is dropped. One that reads too slowly learns how many it missed.
+    Watch {
+        /// The virtual routers.
+        routers: Vec<WatchedRouter>,
+        /// Takes the receiver, or the refusal.
+        reply: RpcReplyPort<Result<mpsc::Receiver<VrrpEvent>, Refusal>>,
     },
     /// A page of a worker's connections, for a listing under way.
     Page {

@@ -25,6 +25,7 @@ use tracing::{debug, info, warn};
 use super::Peer;
 use super::capture::{Capturing, next_packets};
 use super::server::Shared;
+use super::vrrp::{Watching, next_watched};
 use crate::control::message::ControlMessage;
 
 /// How long a client may take to say hello.
@@ -72,6 +73,7 @@ pub(super) struct Connection {
     /// The call that subscribed, and its events.
     subscription: Option<(u32, Events)>,
     pub(super) capturing: Option<Capturing>,
+    pub(super) watching: Option<Watching>,
     pub(super) shared: Arc<Shared>,
 }
 
@@ -86,6 +88,7 @@ impl Connection {
             name: String::new(),
             subscription: None,
             capturing: None,
+            watching: None,
             shared,
         }
     }
@@ -116,6 +119,10 @@ impl Connection {
                 },
                 (id, event) = next_event(&mut self.subscription) => match event {
                     Some(event) => self.answer(id, Reply::Event(event)).await?,
+                    None => return Ok(()),
+                },
+                (id, event) = next_watched(&mut self.watching) => match event {
+                    Some(event) => self.answer(id, Reply::Vrrp(event)).await?,
                     None => return Ok(()),
                 },
                 (id, packets) = next_packets(&mut self.capturing) => self.pass_on(id, packets).await?,
@@ -162,6 +169,11 @@ impl Connection {
                 Err(refusal) => Err(refusal),
             },
             Request::Capture(capture) => return self.capture(id, capture).await,
+            Request::Tenure(call) => self.tenure(call).await,
+            Request::Watch(routers) => match self.watch(id, routers).await {
+                Ok(()) => return Ok(()),
+                Err(refusal) => Err(refusal),
+            },
         };
         let reply = match outcome {
             Ok(generation) => Reply::Done { generation },

@@ -10,6 +10,7 @@ mod listener;
 mod peer;
 mod role;
 mod server;
+mod vrrp;
 
 pub use listener::{BindError, Listener};
 pub use peer::Peer;

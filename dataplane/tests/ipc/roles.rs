@@ -7,6 +7,7 @@ use api::ipc::{
     Answer, BootId, Call, MAX_REPLY, RefusalKind, Reply, Request, Role, ServerHello, VERSION, codec, decode, encode,
 };
 use api::row::Query;
+use api::vrrp::{TenureCall, VrrpEvent};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use tokio::io::AsyncWriteExt;
@@ -131,5 +132,27 @@ async fn packets_are_for_operators_only() {
     }
     let refused = server.client().await.capture(capture()).await.unwrap_err();
     assert_eq!(refused.to_string(), "the fake one has no packets", "an operator's call is passed on");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn mastership_is_for_vrrpd_only() {
+    if !is_root() {
+        return;
+    }
+    let server = Server::start().await;
+    let refused = server.client().await.tenure(TenureCall::Renew { id: 7 }).await.unwrap_err();
+    let wanted = "renew tenure 7 is for vrrpd alone, by the user that ipc.users names; you are uid 0";
+    assert_eq!(refused.to_string(), wanted);
+    let refused = server.client().await.watch(Vec::new()).await.unwrap_err();
+    assert_eq!(refused.refusal().map(|refusal| refusal.kind), Some(RefusalKind::Denied), "{refused}");
+    let renew = Call { id: 1, request: Request::Tenure(TenureCall::Renew { id: 7 }) };
+    let watch = Call { id: 2, request: Request::Watch(Vec::new()) };
+    let payloads = vec![encode(&hello(VERSION)).unwrap(), encode(&renew).unwrap(), encode(&watch).unwrap()];
+    let frames = converse_as(&server, VRRPD, 65_534, payloads).await;
+    let answers: Vec<Answer> = frames[1..].iter().map(|frame| decode(frame).unwrap()).collect();
+    let expected = [Reply::Done { generation: 0 }, Reply::Vrrp(VrrpEvent::Watching)];
+    let expected = (1..).zip(expected).map(|(id, reply)| Answer { id, reply });
+    assert_eq!(answers, expected.collect::<Vec<_>>());
     server.stop().await;
 }

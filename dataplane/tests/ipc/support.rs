@@ -10,6 +10,7 @@ use api::ipc::{
     VERSION, codec, decode, encode,
 };
 use api::row::{ConnectionRow, Query, Row, ServerRow, ServiceRow, Traffic};
+use api::vrrp::VrrpEvent;
 use api::{Change, Object, Owner, Protocol, Scheduler, Service, ServiceKey};
 use futures_util::{SinkExt, StreamExt};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -102,6 +103,14 @@ impl Actor for Control {
             ControlMessage::Capture { reply, .. } => {
                 let message = "the fake one has no packets".into();
                 let _ = reply.send(Err(Refusal { kind: RefusalKind::Full, message, index: None }));
+            }
+            ControlMessage::Tenure { reply, .. } => {
+                let _ = reply.send(Ok(state.generation));
+            }
+            ControlMessage::Watch { reply, .. } => {
+                let (sender, events) = mpsc::channel(1);
+                sender.send(VrrpEvent::Watching).await.unwrap();
+                let _ = reply.send(Ok(events));
             }
             // These do not come over the socket.
             ControlMessage::EndCapture { .. }

@@ -1,10 +1,15 @@
 //! The tables of `sluice`, byte for byte.
 
+use std::time::Duration;
+
 use api::row::{LinkCounters, NeighbourState, PortUse, Rates, Traffic};
+use api::vrrp::{Adverts, Announcements, GarpForm, Rounds, Tenure, Vip};
 use api::{
     Address, LocalAddress, MacAddr, Owner, Owners, Protocol, Route, RouteScope, Scheduler, Server, ServerKey, Service,
     ServiceKey,
 };
+
+use net::vrrp::{Authentication, ChecksumForm, Fields, Interval, Version, Vrid};
 
 use super::*;
 use crate::lines::printed;
@@ -162,4 +167,45 @@ WORKER  PROTO  STATE          EXPIRES  CLIENT                 VIRTUAL           
 0       tcp    TCP_EST        12 s     10.0.0.48:37177        10.0.0.100:80          192.168.100.200:1030   192.168.100.2:80
 ";
     assert_eq!(printed(|out| out.print(connection_headings()).and_then(|()| out.print(connection(&row)))), expected);
+}
+
+#[test]
+fn tenures_are_listed_by_their_virtual_routers() {
+    let rounds = Rounds { repeat: 5, delay: Duration::from_secs(5) };
+    let announcements = Announcements {
+        master: rounds,
+        refresh: Duration::ZERO,
+        refresh_repeat: 1,
+        garp_interval: Duration::ZERO,
+        gna_interval: Duration::ZERO,
+        form: GarpForm::Request,
+    };
+    let fields = Fields {
+        version: Version::V3,
+        vrid: Vrid::MAX,
+        priority: 150,
+        interval: Interval::from_centiseconds(10).unwrap(),
+        authentication: Authentication::None,
+        checksum: ChecksumForm::PseudoHeader,
+    };
+    let adverts = Adverts {
+        device: "dpdk1".into(),
+        source: "10.0.0.1".parse().unwrap(),
+        fields,
+        addresses: Vec::new(),
+        peers: Vec::new(),
+    };
+    let vip = |address: &str| Vip { address: address.parse().unwrap(), prefix_len: 32, device: "dpdk1".into() };
+    let here = Router { adverts: Some(adverts), addresses: vec![vip("10.0.0.100"), vip("10.0.0.101")], announcements };
+    let kernel = Router { adverts: None, addresses: vec![vip("10.0.0.102")], announcements };
+    let lease = Duration::from_secs(3);
+    let tenure = Tenure { id: 1, name: "G1".into(), lease, routers: vec![here, kernel] };
+    let sent = vec![RouterSent { adverts: 1000, withheld: 2, announcements: 20 }, RouterSent::default()];
+    let row = TenureRow { tenure, expires_in: Duration::from_millis(2540), sent };
+    let expected = "\
+TENURE  DEVICE  VRID  PRIORITY  ADDRESSES              ADVERTS  WITHHELD  ARP  EXPIRES
+G1      dpdk1    255       150  10.0.0.100 10.0.0.101     1000         2   20  2.5 s
+G1      -          -         -  10.0.0.102                   0         0    0  2.5 s
+";
+    assert_eq!(table(&Query::Tenures, &[Row::Tenure(Box::new(row))]), expected);
 }
