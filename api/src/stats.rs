@@ -178,10 +178,24 @@ pub struct Stats {
     pub filled: bool,
 }
 
+/// The name of the memory that holds connections, in [`MemoryUse`].
+pub const FLOW_ENTRIES: &str = "flow entries";
+
+/// The name of the memory that connections are found by.
+pub const FLOW_INDEX: &str = "flow index";
+
 impl Stats {
     /// Bytes taken for everything.
     pub fn memory_bytes(&self) -> u64 {
         self.memory.iter().map(|memory| memory.bytes).sum()
+    }
+
+    /// Bytes that each connection takes, with its share of the index; absent where no worker has room for one.
+    pub fn bytes_per_connection(&self) -> Option<u64> {
+        let of = |name: &'static str| self.memory.iter().filter(move |memory| memory.name == name);
+        let bytes: u64 = of(FLOW_ENTRIES).chain(of(FLOW_INDEX)).map(|memory| memory.bytes).sum();
+        let room: u64 = of(FLOW_ENTRIES).map(|memory| memory.room).sum();
+        (room > 0).then(|| bytes.div_ceil(room))
     }
 }
 

@@ -34,6 +34,8 @@ fn workers_are_judged_and_memory_is_accounted_for() {
     assert!(buffers.bytes_each > 2048 && buffers.bytes == buffers.room * buffers.bytes_each);
     let text = cli.run("sluice stats memory").unwrap();
     assert!(text.contains("memory in all: "), "{text}");
+    let (_, each) = text.split_once("bytes per connection, with its share of the index: ").expect(&text);
+    assert!(each.trim().parse::<u64>().is_ok_and(|each| each > entries[0].bytes_each), "{text}");
     let log = scene.dataplane.log();
-    assert!(log.contains("MiB for connections, 1") && log.contains("bytes each with the index"), "{log}");
+    assert!(log.contains(&format!("MiB for connections, {} bytes each with the index", each.trim())), "{log}");
 }

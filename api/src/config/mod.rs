@@ -54,7 +54,7 @@ pub struct Dataplane {
     pub kni: bool,
     /// Packet buffers.
     pub mbufs: u32,
-    /// Connections, over all workers.
+    /// Connections, over all workers. Their memory is taken at the start, of each worker on the NUMA node of its CPU.
     pub connections: u32,
     /// Services.
     pub services: u32,

@@ -138,6 +138,13 @@ users = { vrrpd = "me" }
 }
 
 #[test]
+fn counts_are_integers_or_have_a_binary_suffix() {
+    for (text, connections) in [("4096", 4096), ("\"64K\"", 64 << 10), ("\"4M\"", 4 << 20)] {
+        assert_eq!(good(&format!("[dataplane]\nconnections = {text}\n")).dataplane.connections, connections);
+    }
+}
+
+#[test]
 fn mistakes_are_named_with_their_line() {
     let cases: &[(&str, &str)] = &[
         ("[dataplane]\nmbuffs = 1\n", "x.toml:2: unknown key `mbuffs`; did you mean `mbufs`?"),
@@ -146,6 +153,12 @@ fn mistakes_are_named_with_their_line() {
         ("[dataplane]\nmbufs = 5\n", "x.toml:2: 5 is out of range, which is 1024 to 16777215"),
         ("[dataplane]\nmbufs = -5\n", "x.toml:2: -5 is out of range, which is 1024 to 16777215"),
         ("[dataplane]\nconnections = \"9G\"\n", "x.toml:2: 9663676416 is out of range, which is 1024 to 268435456"),
+        (
+            "[dataplane]\nconnections = \"4m\"\n",
+            "x.toml:2: invalid value: string \"4m\", expected an integer or a string like \"1M\" (K, M or G: 1024,",
+        ),
+        ("[dataplane]\nconnections = \"0.5M\"\n", "x.toml:2: invalid value: string \"0.5M\", expected an integer or"),
+        ("[dataplane]\nconnections = 512\n", "x.toml:2: 512 is out of range, which is 1024 to 268435456"),
         ("[dataplane]\nmemory = \"1K\"\n", "x.toml:2: invalid value: string \"1K\", expected an integer (MiB) or"),
         ("[dataplane]\nmemory = \"1M\"\n", "x.toml:2: 1 MiB is out of range, which is 64 to 1048576 MiB"),
         ("[dataplane]\ncontrol_cpu = 5000\n", "x.toml:2: 5000 is out of range, which is 0 to 1023"),

@@ -73,7 +73,7 @@ impl Visitor<'_> for Number {
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.unit {
             Unit::One => f.write_str("an integer"),
-            Unit::Count => f.write_str("an integer or a string like \"1M\""),
+            Unit::Count => f.write_str("an integer or a string like \"1M\" (K, M or G: 1024, 1024² or 1024³)"),
             Unit::Mebibytes => f.write_str("an integer (MiB) or a string like \"512M\""),
         }
     }

@@ -166,12 +166,15 @@ fn memory(stats: &Stats) -> String {
     });
     let total = stats.memory_bytes().div_ceil(KIB * KIB);
     let table = columns(&["MEMORY", "WORKER", "BYTES EACH", "ROOM FOR", "IN USE", "KIB"], rows);
-    format!("{table}\n\nmemory in all: {total} MiB")
+    let each = stats
+        .bytes_per_connection()
+        .map_or(String::new(), |bytes| format!("\nbytes per connection, with its share of the index: {bytes}"));
+    format!("{table}\n\nmemory in all: {total} MiB{each}")
 }
 
 #[cfg(test)]
 mod tests {
-    use api::stats::{Counter, MemoryUse};
+    use api::stats::{Counter, FLOW_ENTRIES, FLOW_INDEX, MemoryUse};
 
     use super::*;
     use crate::lines::printed;
@@ -217,7 +220,11 @@ mod tests {
             books: sum,
             workers: vec![worker(0, first), worker(1, second)],
             pools: vec![PoolStats { name: "mbufs".into(), size: 8191, available: 7000, in_rings: 1188, held: 3 }],
-            memory: vec![memory("flow entries", Some(0), 128), memory("packet buffers", None, 2432)],
+            memory: vec![
+                memory(FLOW_ENTRIES, Some(0), 128),
+                memory(FLOW_INDEX, Some(0), 27),
+                memory("packet buffers", None, 2432),
+            ],
             missed_by_devices: 0,
             refused_by_kernel: 6,
             generation: 7,
@@ -259,9 +266,11 @@ mbufs    8191       7000      1188     3        0
 
 MEMORY          WORKER  BYTES EACH  ROOM FOR  IN USE    KIB
 flow entries         0         128      8192       5   1024
+flow index           0          27      8192       5    216
 packet buffers       -        2432      8192       5  19456
 
-memory in all: 20 MiB
+memory in all: 21 MiB
+bytes per connection, with its share of the index: 155
 
 missed by devices: 0
 refused by the kernel: 6
@@ -279,7 +288,7 @@ filled: no, a daemon has yet to make its objects
         assert_eq!(serde_json::from_str::<Vec<WorkerStats>>(&json).unwrap(), stats().workers);
         assert_eq!(json.lines().count(), 3, "a worker a line and the end: {json}");
         let text = part(&stats(), Part::Memory);
-        assert!(text.starts_with("MEMORY") && text.ends_with("memory in all: 20 MiB"), "{text}");
+        assert!(text.starts_with("MEMORY") && text.ends_with("with its share of the index: 155"), "{text}");
         let json = part_as_json(&stats(), Part::Memory).unwrap();
         assert_eq!(serde_json::from_str::<Vec<MemoryUse>>(&json).unwrap(), stats().memory);
     }

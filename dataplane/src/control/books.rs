@@ -1,6 +1,6 @@
 //! The books as `sluice stats` prints them.
 
-use api::stats::{Books, Counter, MemoryUse, PoolStats, Stats, WorkerStats};
+use api::stats::{Books, Counter, FLOW_ENTRIES, FLOW_INDEX, MemoryUse, PoolStats, Stats, WorkerStats};
 use engine::counters::{Counters, ServerCounters};
 use engine::flow::{Flow, region_size};
 use engine::port::PortPool;
@@ -64,8 +64,8 @@ fn memory(state: &State) -> Vec<MemoryUse> {
         let counters = size_of::<ServerCounters>() as u64;
         let ports = PortPool::BYTES as u64;
         memory.extend([
-            worker("flow entries", size_of::<Flow>() as u64, connections, entries),
-            worker("flow index", index.div_ceil(connections.0), connections, index),
+            worker(FLOW_ENTRIES, size_of::<Flow>() as u64, connections, entries),
+            worker(FLOW_INDEX, index.div_ceil(connections.0), connections, index),
             worker("source ports of local addresses", ports, (slots.locals as u64, locals), ports * locals),
             worker("server counters", counters, (slots.servers as u64, servers), counters * slots.servers as u64),
         ]);
