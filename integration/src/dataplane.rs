@@ -115,6 +115,11 @@ impl Dataplane {
         &self.cli
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// What it has logged.
     pub fn log(&self) -> String {
         self.process.log()

@@ -32,6 +32,9 @@ const TARGETS: &[Target] = &[
     target("lip_kb_per_worker", 512.0, 256.0),
     target("sweep_cpu_percent_10m_idle", 3.0, 1.0),
     target("loop_cpu_us_p9999_mass_expiry", 100.0, 50.0),
+    target("idle_cpu_percent", 5.0, 3.0),
+    target("first_packet_us", 60.0, 40.0),
+    target("first_packet_idle_us", 2500.0, 1200.0),
     target("syn_flood_survival", 99.9, 99.99),
     target("syn_flood_new_handshakes", 90.0, 99.0),
 ];

@@ -50,6 +50,13 @@ pub(super) fn start(trace: &Trace, directory: &Path) -> anyhow::Result<Dataplane
 }
 
 impl Dataplane {
+    /// Makes changes, and returns when every worker runs them.
+    pub(super) fn apply(&mut self, changes: Vec<Change>) -> anyhow::Result<()> {
+        self.process.check()?;
+        self.runtime.block_on(self.client.apply(changes))?;
+        Ok(())
+    }
+
     fn stats(&mut self) -> anyhow::Result<Stats> {
         self.process.check()?;
         match self.runtime.block_on(self.client.list(Query::Stats))?.pop() {

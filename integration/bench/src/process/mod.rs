@@ -5,7 +5,9 @@
 //! not count; on a quiet machine that is the time on the clock.
 
 mod dataplane;
+pub mod idle;
 mod poller;
+pub mod swap;
 mod testpmd;
 mod trace;
 
@@ -49,7 +51,11 @@ pub fn figures(quick: bool) -> anyhow::Result<Vec<Figure>> {
     let most = SIZES.iter().map(|&(_, flows)| memory_mib(flows)).max().unwrap_or(0);
     machine.reserve_hugepages(most)?;
     let seconds = Duration::from_secs(if quick { 1 } else { 3 });
-    SIZES.iter().map(|&(name, flows)| figure(name, flows, seconds, directory.path())).collect()
+    let rates = SIZES.iter().map(|&(name, flows)| figure(name, flows, seconds, directory.path()));
+    let mut figures = rates.collect::<anyhow::Result<Vec<_>>>()?;
+    figures.push(swap::figure(directory.path())?);
+    figures.extend(idle::figures(quick)?);
+    Ok(figures)
 }
 
 fn figure(name: &str, flows: u64, time: Duration, directory: &Path) -> anyhow::Result<Figure> {
