@@ -8,7 +8,7 @@ use toml::Spanned;
 use super::error::Source;
 use super::file::{BusSection, Cpu, DataplaneSection, File, IpcSection, PortSection, UsersSection};
 use super::objects::Objects;
-use super::{Bus, BusAddress, Config, ConfigError, Dataplane, Ipc, Poll, Port, PortDevice};
+use super::{Bus, BusAddress, Config, ConfigError, Dataplane, Ipc, Poll, Port, PortDevice, vrrp};
 use crate::owner::Owner;
 
 /// Ports that one dataplane drives.
@@ -17,11 +17,12 @@ const MAX_PORTS: usize = 64;
 /// Reads and checks a file on a machine with `cpus` CPUs.
 pub(super) fn check(source: Source<'_>, cpus: usize) -> Result<Config, ConfigError> {
     let file: File = toml::from_str(source.text).map_err(|error| source.unreadable(&error))?;
-    let mut checker = Checker { source, warnings: Vec::new() };
+    let (vrrp, vrrp_warnings) = vrrp::check::check(source, file.vrrp)?;
+    let mut checker = Checker { source, warnings: vrrp_warnings };
     let dataplane = checker.dataplane(file.dataplane, cpus)?;
     let ipc = checker.ipc(file.ipc)?;
     let bus = checker.bus(file.bus)?;
-    Ok(Config { dataplane, ipc, bus, warnings: checker.warnings })
+    Ok(Config { dataplane, ipc, bus, vrrp, warnings: checker.warnings })
 }
 
 struct Checker<'a> {

@@ -7,6 +7,7 @@ use toml::Spanned;
 
 use super::timeouts::Timeouts;
 use super::value::{count, mebibytes, number, optional_number};
+use super::vrrp::file::VrrpSection;
 use super::{Defence, Hugepages, Poll};
 use crate::object::RouteScope;
 use crate::owner::Owner;
@@ -17,6 +18,7 @@ pub(super) struct File {
     pub(super) dataplane: DataplaneSection,
     pub(super) ipc: IpcSection,
     pub(super) bus: BusSection,
+    pub(super) vrrp: VrrpSection,
 }
 
 #[derive(Deserialize)]

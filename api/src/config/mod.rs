@@ -10,6 +10,7 @@ mod instance;
 mod objects;
 mod timeouts;
 mod value;
+mod vrrp;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,6 +20,7 @@ use serde::Deserialize;
 pub use error::ConfigError;
 pub use instance::{InvalidInstance, check_instance};
 pub use timeouts::{TcpTimeouts, Timeouts, UdpTimeouts};
+pub use vrrp::{SyncGroup, TrackedInterface, Vrrp, VrrpInstance};
 
 use crate::ipc::default_socket;
 use crate::object::Object;
@@ -33,6 +35,8 @@ pub struct Config {
     pub ipc: Ipc,
     /// The section `[bus]`.
     pub bus: Bus,
+    /// The section `[vrrp]`.
+    pub vrrp: Vrrp,
     /// What is allowed and probably not meant, each a line `FILE:LINE: what`.
     pub warnings: Vec<String>,
 }

@@ -129,6 +129,6 @@ impl<'a> Objects<'a> {
 }
 
 /// An address with or without a prefix length.
-fn network(text: &str) -> Option<IpNet> {
+pub(super) fn network(text: &str) -> Option<IpNet> {
     IpNet::from_str(text).ok().or_else(|| IpAddr::from_str(text).ok().map(IpNet::from))
 }

@@ -1,6 +1,7 @@
 //! How single values are written: numbers within bounds, counts like `1M`, sizes like `512M`.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::de::{Deserializer, Error, Visitor};
 
@@ -104,4 +105,43 @@ fn suffixed(text: &str, suffixes: &[(&str, i128)]) -> Option<i128> {
         suffixes.iter().find_map(|(suffix, factor)| text.strip_suffix(suffix).map(|digits| (digits, *factor)))?;
     let digits: u32 = digits.parse().ok()?;
     Some(i128::from(digits) * factor)
+}
+
+/// Reads seconds from 0 to `MAX`, in microseconds at the finest: `5`, or `0.25`.
+pub(super) fn seconds<'de, D, const MAX: u32>(deserializer: D) -> Result<Duration, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    deserializer.deserialize_any(Seconds { max: MAX })
+}
+
+/// Reads seconds from 0 to `MAX`, or none if the key is absent.
+pub(super) fn optional_seconds<'de, D, const MAX: u32>(deserializer: D) -> Result<Option<Duration>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    seconds::<D, MAX>(deserializer).map(Some)
+}
+
+struct Seconds {
+    max: u32,
+}
+
+impl Visitor<'_> for Seconds {
+    type Value = Duration;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number of seconds")
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Duration, E> {
+        self.visit_f64(value as f64)
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Duration, E> {
+        if !(0.0..=f64::from(self.max)).contains(&value) {
+            return Err(E::custom(format!("{value} s is out of range, which is 0 to {} s", self.max)));
+        }
+        Ok(Duration::from_micros((value * 1e6).round() as u64))
+    }
 }
