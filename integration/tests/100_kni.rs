@@ -34,8 +34,9 @@ fn attribute(namespace: &Namespace, name: &str) -> String {
 }
 
 fn ping(from: &Namespace, to: Ipv4Addr) {
-    let printed = from.run(&format!("ping -n -c 50 -i 0.02 -W 2 {to}")).unwrap();
-    assert!(printed.contains("50 received, 0% packet loss"), "{printed}");
+    // ping waits for the last answer as long as for the next one, or twice as long as for the slowest.
+    let printed = from.run(&format!("ping -n -c 10 -i 0.3 {to}")).unwrap();
+    assert!(printed.contains("10 received, 0% packet loss"), "{printed}");
     assert!(!printed.contains("DUP"), "{printed}");
 }
 
