@@ -25,6 +25,7 @@ const TARGETS: &[Target] = &[
     target("process_fnat_udp_mpps_1k", 0.28, 0.42),
     target("process_fnat_udp_mpps_64k", 0.36, 0.55),
     target("process_fnat_udp_mpps_1m", 0.30, 0.50),
+    target("process_instructions_per_packet", 600.0, 350.0),
     target("scaling_2_workers", 1.7, 1.9),
     target("cps_udp_per_s", 1.5e6, 3e6),
     target("tcp_lives_per_s", 5e5, 1e6),

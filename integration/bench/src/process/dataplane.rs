@@ -33,10 +33,20 @@ pub(super) struct Dataplane {
 
 /// Starts one, configures it, and waits until it has a connection for every flow.
 pub(super) fn start(trace: &Trace, directory: &Path) -> anyhow::Result<Dataplane> {
+    start_by(Command::new(binary("sluice-dataplane")?), "require", trace, directory)
+}
+
+/// The same by a command that runs the program it is given arguments for, with hugepages or without.
+pub(super) fn start_by(
+    mut command: Command,
+    hugepages: &str,
+    trace: &Trace,
+    directory: &Path,
+) -> anyhow::Result<Dataplane> {
     let socket = directory.join("dataplane.sock");
     let file = directory.join("sluice.toml");
-    fs::write(&file, configuration(trace, &socket)?).with_context(|| format!("cannot write {}", file.display()))?;
-    let mut command = Command::new(binary("sluice-dataplane")?);
+    let configuration = configuration(trace, &socket, hugepages)?;
+    fs::write(&file, configuration).with_context(|| format!("cannot write {}", file.display()))?;
     command.arg("--config").arg(&file).args(["--instance", "bench"]).env("RUNTIME_DIRECTORY", directory);
     let mut process = Process::start("dataplane", &mut command, directory)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -65,6 +75,16 @@ impl Dataplane {
         }
     }
 
+    /// Its process.
+    pub(super) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// The packets it has sent so far.
+    pub(super) fn sent(&mut self) -> anyhow::Result<u64> {
+        Ok(self.stats()?.books.transmitted)
+    }
+
     fn wait_for_flows(&mut self, flows: u64) -> anyhow::Result<()> {
         let began = Instant::now();
         loop {
@@ -86,19 +106,19 @@ impl Dataplane {
 
 impl Forwarder for Dataplane {
     fn sample(&mut self) -> anyhow::Result<Sample> {
-        let sent = self.stats()?.books.transmitted;
-        Sample::take(self.process.id(), sent)
+        let sent = self.sent()?;
+        Sample::take(self.id(), sent)
     }
 }
 
-fn configuration(trace: &Trace, socket: &Path) -> anyhow::Result<String> {
+fn configuration(trace: &Trace, socket: &Path, hugepages: &str) -> anyhow::Result<String> {
     let (control, polling) = cpus()?;
     Ok(format!(
         r#"[dataplane]
 control_cpu = {control}
 worker_cpus = [{polling}]
 memory = {memory}
-hugepages = "require"
+hugepages = "{hugepages}"
 mbufs = {mbufs}
 connections = {connections}
 kni = false

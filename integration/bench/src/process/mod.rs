@@ -6,16 +6,18 @@
 
 mod dataplane;
 pub mod idle;
+mod instructions;
 mod poller;
 pub mod swap;
 mod testpmd;
 mod trace;
 
+use std::env;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use integration::{Machine, interrupt};
 
 use crate::figure::Figure;
@@ -40,12 +42,14 @@ trait Forwarder {
     fn sample(&mut self) -> anyhow::Result<Sample>;
 }
 
-/// Measures the rates at which the dataplane forwards UDP by Full-NAT, each with testpmd's as its reference.
+/// Measures the rates at which the dataplane forwards UDP by Full-NAT, each with testpmd's as its reference, and the
+/// instructions that it takes.
 ///
 /// # Errors
 /// When a program or memory is missing, or one of them does not forward.
 pub fn figures(quick: bool) -> anyhow::Result<Vec<Figure>> {
-    testpmd::require()?;
+    require(testpmd::PROGRAM, "dpdk-dev")?;
+    require(instructions::CALLGRIND, "valgrind")?;
     let directory = tempfile::Builder::new().prefix("sluice-bench-").tempdir().context("cannot make a directory")?;
     let machine = Machine::note(&directory.path().join("machine.json"))?;
     let most = SIZES.iter().map(|&(_, flows)| memory_mib(flows)).max().unwrap_or(0);
@@ -53,9 +57,18 @@ pub fn figures(quick: bool) -> anyhow::Result<Vec<Figure>> {
     let seconds = Duration::from_secs(if quick { 1 } else { 3 });
     let rates = SIZES.iter().map(|&(name, flows)| figure(name, flows, seconds, directory.path()));
     let mut figures = rates.collect::<anyhow::Result<Vec<_>>>()?;
+    figures.push(instructions::figure(seconds, directory.path())?);
     figures.push(swap::figure(directory.path())?);
     figures.extend(idle::figures(quick)?);
     Ok(figures)
+}
+
+/// Says so when a program is not installed.
+fn require(program: &str, package: &str) -> anyhow::Result<()> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let there = env::split_paths(&path).any(|directory| directory.join(program).is_file());
+    ensure!(there, "{program} is not installed (or not in PATH): apt-get install {package}");
+    Ok(())
 }
 
 fn figure(name: &str, flows: u64, time: Duration, directory: &Path) -> anyhow::Result<Figure> {
@@ -97,6 +110,6 @@ fn memory_mib(flows: u64) -> u64 {
 /// The CPU of everything else, and the one that polls: the machine's last.
 fn cpus() -> anyhow::Result<(usize, usize)> {
     let cpus = thread::available_parallelism().map_or(1, usize::from);
-    anyhow::ensure!(cpus > 1, "the process is measured with a CPU of its own, and this machine has only one");
+    ensure!(cpus > 1, "the process is measured with a CPU of its own, and this machine has only one");
     Ok((0, cpus - 1))
 }

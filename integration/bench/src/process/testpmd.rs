@@ -1,28 +1,18 @@
 //! dpdk-testpmd, exchanging the addresses of each frame: what the device can do with hardly any work.
 
-use std::env;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::ensure;
 use integration::Process;
 
 use super::poller::Sample;
 use super::trace::Trace;
 use super::{Forwarder, cpus, mbufs, memory_mib};
 
-const PROGRAM: &str = "dpdk-testpmd";
+pub(super) const PROGRAM: &str = "dpdk-testpmd";
 const START_UP: Duration = Duration::from_secs(60);
 const NEXT_COUNT: Duration = Duration::from_secs(10);
-
-/// Says so when it is not installed.
-pub(super) fn require() -> anyhow::Result<()> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let there = env::split_paths(&path).any(|directory| directory.join(PROGRAM).is_file());
-    ensure!(there, "{PROGRAM} is not installed (or not in PATH): apt-get install dpdk-dev");
-    Ok(())
-}
 
 /// One that runs. It prints its counters every second.
 pub(super) struct Testpmd(Process);
