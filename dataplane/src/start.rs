@@ -24,7 +24,7 @@ use crate::control::{Compiler, Crew, Member, State, StateFile};
 use crate::kni::{KniThread, WorkerEnd, WorkerLink};
 use crate::memory;
 use crate::ports::{Ports, device_name};
-use crate::worker::{FramePool, Handover, Lcore, Queues, Stop, handovers, rings};
+use crate::worker::{Clock, FramePool, Handover, Lcore, Queues, Stop, handovers, rings};
 
 const MIB: usize = 1 << 20;
 
@@ -115,6 +115,7 @@ pub fn start_workers(
         defence_tcp_drop: config.defence.tcp_drop,
         defence_udp_drop: config.defence.udp_drop,
     };
+    let clock = Clock::start();
     let compiler = Compiler::new(secrets.hash_key, ports.interfaces(), &config.timeouts, settings);
     let lcores: Vec<EalLcore> = eal.lcores().into_iter().filter(|lcore| lcore.id != CONTROL_LCORE).collect();
     let queues = ports.queues(config.worker_cpus.len());
@@ -125,7 +126,7 @@ pub fn start_workers(
     for (number, ((lcore, queues), handover)) in (0..).zip(lcores.into_iter().zip(queues).zip(handovers)) {
         let pool = FramePool(ports.pool().clone());
         let place = (WorkerId(number), Arc::clone(steering));
-        let setting = Setting { eal, config, secrets, pool, compiler: &compiler };
+        let setting = Setting { eal, config, secrets, pool, clock, compiler: &compiler };
         let (link, kernel) = if ports.twins().is_empty() { None } else { Some(WorkerLink::new()) }.unzip();
         members.push(setting.launch(place, lcore, (queues, handover, kernel), &mut workers)?);
         links.extend(link);
@@ -147,6 +148,7 @@ struct Setting<'a> {
     config: &'a config::Dataplane,
     secrets: Secrets,
     pool: FramePool,
+    clock: Clock,
     compiler: &'a Compiler,
 }
 
@@ -174,14 +176,15 @@ impl Setting<'_> {
         let counters = Arc::new(Counters::new(slots));
         let (control_end, rings) = rings();
         let (introduce, introduced) = mpsc::channel();
-        let (pool, poll, secrets, stop) = (self.pool, config.poll, self.secrets, Arc::clone(&workers.stop));
+        let (pool, poll, clock, secrets, stop) =
+            (self.pool, config.poll, self.clock, self.secrets, Arc::clone(&workers.stop));
         let (snapshot, counted) = (Arc::new(self.compiler.latest().clone()), Arc::clone(&counters));
         let handle = self.eal.launch(lcore, move || {
             let worker = Worker::new(place, &mut memory, flows, counted, limits, secrets, Time(0));
             // Without the message the start is given up.
             let Some(worker) = worker else { return };
             let _ = introduce.send(std::thread::current());
-            Lcore { worker, snapshot, pool, queues, handover, rings, kernel, poll, stop }.run();
+            Lcore { worker, snapshot, pool, queues, handover, rings, kernel, poll, clock, stop }.run();
         })?;
         workers.handles.push(handle);
         let thread = introduced.recv().context("the memory reserved for connections does not fit them")?;

@@ -125,6 +125,12 @@ counted! {
         ClosedEvicted => "closed_evicted",
         /// There was no buffer for a packet to be made.
         NoBuffer => "no_buffer",
+        /// A VRRP message of a virtual router that nobody here watches.
+        ForeignVrid => "foreign_vrid",
+        /// A VRRP message was not told to vrrpd, because there were too many from its sender, or vrrpd is behind.
+        VrrpPoliced => "vrrp_policed",
+        /// An advertisement was due and was held back, because a worker stood still.
+        AdvertWithheld => "advert_withheld",
         /// A packet was dropped without an ICMP error to its sender, because there were too many of those.
         IcmpErrorSuppressed => "icmp_error_suppressed",
     }

@@ -1,8 +1,28 @@
 //! Where the engine's packets and notes go, and where its own packets come from.
 
+use std::net::Ipv4Addr;
+
 use crate::id::{InterfaceId, WorkerId};
 use crate::kernel::KernelClass;
 use crate::neighbour::Note;
+use crate::time::Time;
+
+/// A VRRP message, and what came with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heard<'a> {
+    /// The interface it came in by.
+    pub interface: InterfaceId,
+    /// When.
+    pub at: Time,
+    /// Who sent it.
+    pub source: Ipv4Addr,
+    /// To whom.
+    pub destination: Ipv4Addr,
+    /// The TTL it had left.
+    pub ttl: u8,
+    /// The payload of the IP packet.
+    pub message: &'a [u8],
+}
 
 /// What a worker pushes its results into.
 pub trait Output<B> {
@@ -22,6 +42,9 @@ pub trait Output<B> {
     /// Gives a copy of a frame to the kernel, as if received by the twin of an interface. Says false when the kernel is
     /// too far behind in this class to take it.
     fn to_kernel(&mut self, interface: InterfaceId, frame: &[u8], class: KernelClass) -> bool;
+
+    /// Gives control a copy of a VRRP message. Says false when control is too far behind to take it.
+    fn hear(&mut self, heard: Heard<'_>) -> bool;
 
     /// Tells control something. Says false when control is too far behind to take it.
     fn note(&mut self, note: Note) -> bool;

@@ -5,11 +5,14 @@ use std::net::Ipv4Addr;
 use net::ethernet::{self, Class, EtherType};
 use net::ipv4::{self, Ipv4, Ipv4Error};
 use net::tcp::{self, Tcp};
-use net::{Buffer, MacAddr, arp, udp};
+use net::{Buffer, MacAddr, arp, udp, vrrp};
 
 use crate::drop_reason::DropReason;
 use crate::flow::FlowKey;
 use crate::icmp_error::Quote;
+
+/// Where frames for the group of all VRRP routers go (RFC 1112, 6.4).
+const VRRP_GROUP: MacAddr = MacAddr::new(0x01, 0x00, 0x5e, 0x00, 0x00, 0x12);
 
 /// A frame that makes sense.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +24,8 @@ pub(crate) enum Parsed {
     Segment(Segment),
     /// A fragment of TCP or UDP that is not the first; the first is a segment.
     Fragment(Ipv4),
+    /// A VRRP message, to us or to the group.
+    Vrrp(Ipv4),
     Unhandled(Unhandled),
 }
 
@@ -68,6 +73,7 @@ pub(crate) fn parse(frame: &mut impl Buffer, ours: MacAddr) -> Result<Parsed, Dr
     }
     match header.ethertype() {
         EtherType::IPV4 if class == Class::Host => parse_ipv4(frame),
+        EtherType::IPV4 if header.destination() == VRRP_GROUP && carries_vrrp(frame) => parse_ipv4(frame),
         // What it is for, and whether it makes sense, is for the kernel to see.
         EtherType::IPV4 => Unhandled::whatever_it_is_for(DropReason::NotUnicast),
         EtherType::ARP => {
@@ -76,6 +82,11 @@ pub(crate) fn parse(frame: &mut impl Buffer, ours: MacAddr) -> Result<Parsed, Dr
         }
         _ => Unhandled::whatever_it_is_for(DropReason::UnknownEtherType),
     }
+}
+
+fn carries_vrrp(frame: &impl Buffer) -> bool {
+    let packet = frame.bytes().get(ethernet::HEADER_LEN..).unwrap_or_default();
+    ipv4::Header::view(packet).is_some_and(|header| header.protocol == vrrp::PROTOCOL)
 }
 
 fn parse_ipv4(frame: &mut impl Buffer) -> Result<Parsed, DropReason> {
@@ -115,6 +126,7 @@ fn parse_ipv4(frame: &mut impl Buffer) -> Result<Parsed, DropReason> {
             let udp = parse(payload).map_err(|_| DropReason::BadTransportHeader)?;
             (udp.src_port, udp.dst_port, None)
         }
+        vrrp::PROTOCOL if !ip.is_fragment() => return Ok(Parsed::Vrrp(ip)),
         _ => return Unhandled::whatever_it_is_for(DropReason::UnknownProtocol),
     };
     let key = FlowKey { source: ip.src, destination: ip.dst, source_port, destination_port, protocol: ip.protocol };

@@ -13,7 +13,8 @@ use crate::maglev;
 pub use crate::routes::{Route, Routes};
 use crate::scheduler::Scheduler;
 pub use crate::services::Services;
-use crate::time::Tick;
+use crate::tenure::{Leased, Pulse, Tenure};
+use crate::time::{Tick, Time};
 
 /// One generation of the configuration.
 #[derive(Clone, Debug)]
@@ -22,8 +23,16 @@ pub struct Snapshot {
     pub generation: u64,
     /// The interfaces, by number.
     pub interfaces: Arc<[Interface]>,
-    /// The addresses that are here.
+    /// The addresses that are here whatever happens.
     pub addresses: Arc<Map<Ipv4Addr, InterfaceId>>,
+    /// The addresses that are here for as long as a tenure lasts; none of them is among the others.
+    pub leased: Arc<Map<Ipv4Addr, Leased>>,
+    /// The tenures.
+    pub tenures: Arc<[Tenure]>,
+    /// The virtual routers whose advertisements control wants.
+    pub watched: Arc<Set<(InterfaceId, u8)>>,
+    /// What tenures hang on.
+    pub pulse: Arc<Pulse>,
     /// The addresses that routes of scope kni_host leave to the kernel.
     pub kernel_hosts: Arc<Set<Ipv4Addr>>,
     /// The routes.
@@ -56,6 +65,10 @@ impl Snapshot {
             generation: 0,
             interfaces: Arc::new([]),
             addresses: Arc::new(map(hash_key)),
+            leased: Arc::new(map(hash_key)),
+            tenures: Arc::new([]),
+            watched: Arc::new(set(hash_key)),
+            pulse: Arc::default(),
             kernel_hosts: Arc::new(set(hash_key)),
             routes: Arc::default(),
             services: Services::new(hash_key),
@@ -68,6 +81,18 @@ impl Snapshot {
     /// An interface by its number.
     pub fn interface(&self, id: InterfaceId) -> Option<&Interface> {
         self.interfaces.get(usize::from(id.0))
+    }
+
+    /// The interface an address is on, if it is here now.
+    #[inline]
+    pub fn home(&self, address: &Ipv4Addr, now: Time) -> Option<InterfaceId> {
+        let leased = || self.leased.get(address).filter(|leased| leased.term.is_held(now));
+        self.addresses.get(address).copied().or_else(|| leased().map(|leased| leased.interface))
+    }
+
+    /// Whether an address is here now.
+    pub(crate) fn has(&self, address: &Ipv4Addr, now: Time) -> bool {
+        self.home(address, now).is_some()
     }
 
     /// Whether what is for no service and no connection is dropped.

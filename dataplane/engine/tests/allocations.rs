@@ -5,15 +5,18 @@ mod support;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::net::SocketAddrV4;
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrayvec::ArrayVec;
 use engine::capture::{Carried, Ends, Filter};
 use engine::neighbour::Note;
-use engine::{BURST, Event, InterfaceId, KernelClass, Output, WorkerId};
+use engine::tenure::{Advert, End, Pulse, Router, Tenure, Term};
+use engine::{BURST, Event, Heard, InterfaceId, KernelClass, Output, Time, WorkerId};
 use net::tcp::Flags;
 use net::{Buffer, HeapBuffer, HeapPool, Meta, Pool, build};
 use support::fragments::*;
+use support::vrrp::*;
 use support::*;
 
 struct Counting;
@@ -67,6 +70,10 @@ impl Output<HeapBuffer> for Sink {
     }
 
     fn to_kernel(&mut self, _: InterfaceId, _: &[u8], _: KernelClass) -> bool {
+        true
+    }
+
+    fn hear(&mut self, _: Heard<'_>) -> bool {
         true
     }
 
@@ -143,4 +150,33 @@ fn a_million_packets_allocate_nothing() {
     assert!(evicted > 4096, "nor did one make way for others: {evicted}");
     assert!(wanted > 100_000, "a capture wants many of them: {wanted}");
     assert!(sink.sent > 100_000, "packets went out: {}", sink.sent);
+}
+
+#[test]
+fn a_tenure_is_tended_without_allocating() {
+    let mut world = World::acquainted();
+    let mut sink = Sink { pool: HeapPool::new(256), sent: 0, notes: 0 };
+    let term = Arc::new(Term::default());
+    term.extend(Time(u64::MAX), Time(0)).unwrap();
+    let advert_of_ours = Advert::new((WAN, SOURCE), fields(100), &[VIP], &[]).unwrap();
+    let router = Router { sender: WorkerId(0), advert: Some(Arc::new(advert_of_ours)), progress: Arc::default() };
+    world.snapshot.tenures = [Tenure { id: 1, term: Arc::clone(&term), routers: [router].into() }].into();
+    world.snapshot.pulse = Arc::new(Pulse::new(1, 2));
+    let frames = [advert(PEER, fields(99), 255), advert(SOURCE, fields(100), 255)];
+    let mut burst: ArrayVec<HeapBuffer, BURST> = ArrayVec::new();
+    let before = allocations();
+    for turn in 0..10_000usize {
+        let mut buffer = world.wire.pool.allocate().unwrap();
+        let frame = &frames[turn % frames.len()];
+        assert!(buffer.append(frame.len()));
+        buffer.bytes_mut().copy_from_slice(frame);
+        burst.push(buffer.with_meta(Meta { interface: WAN.0, ..Meta::default() }));
+        world.worker.receive(&world.snapshot, world.now, &mut burst, &mut sink);
+        world.worker.tend(&world.snapshot, world.now, &mut sink);
+        world.now = world.now + Duration::from_millis(10);
+    }
+    term.end(End::Dropped);
+    world.worker.leave(&world.snapshot, world.now, &mut sink);
+    assert_eq!(allocations() - before, 0, "allocations for a tenure");
+    assert_eq!(sink.sent, 1001, "an advertisement every 100 ms, and the last will");
 }

@@ -111,10 +111,14 @@ impl Arp {
         }
     }
 
-    /// The station `mac` announces that `ip` is its own: a request for it, the form every host takes note of (RFC 5227,
-    /// 2.3 and 3).
-    pub fn gratuitous(mac: MacAddr, ip: Ipv4Addr) -> Self {
-        Self::request(mac, ip, ip)
+    /// The station `mac` announces that `ip` is its own: by a request for it, the form every host takes note of (RFC
+    /// 5227, 2.3 and 3), or by a reply that nobody asked for (RFC 5944, 4.6).
+    pub fn gratuitous(operation: Operation, mac: MacAddr, ip: Ipv4Addr) -> Self {
+        let target_mac = match operation {
+            Operation::Request => MacAddr::nil(),
+            Operation::Reply => mac,
+        };
+        Self { operation, sender_mac: mac, sender_ip: ip, target_mac, target_ip: ip }
     }
 
     /// Makes `buffer` the frame of this packet to `destination` (broadcast, or one station), padded to
@@ -189,9 +193,12 @@ mod tests {
 
     #[test]
     fn announcement_asks_for_itself() {
-        let bytes = frame(Arp::gratuitous(OURS, OUR_IP), MacAddr::broadcast());
-        let arp = parse(&bytes[14..]).expect("our own packet");
-        assert_eq!((arp.operation, arp.sender_ip, arp.target_ip), (Operation::Request, OUR_IP, OUR_IP));
+        for (operation, target_mac) in [(Operation::Request, MacAddr::nil()), (Operation::Reply, OURS)] {
+            let bytes = frame(Arp::gratuitous(operation, OURS, OUR_IP), MacAddr::broadcast());
+            let arp = parse(&bytes[14..]).expect("our own packet");
+            assert_eq!((arp.operation, arp.sender_ip, arp.target_ip), (operation, OUR_IP, OUR_IP));
+            assert_eq!((arp.sender_mac, arp.target_mac), (OURS, target_mac));
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use engine::counters::Counters;
 use engine::neighbour::Note;
 use engine::snapshot::Snapshot;
 
-use crate::worker::{Answer, ControlEnd, Mail, Returned};
+use crate::worker::{Answer, ControlEnd, HeardMessage, Mail, Returned};
 
 /// Mail kept for a worker that does not take any; beyond, what is told again anyway is lost.
 const BACKLOG: usize = 65536;
@@ -153,6 +153,16 @@ impl Crew {
     /// The next note of any worker.
     pub fn note(&mut self) -> Option<Note> {
         self.members.iter_mut().find_map(|member| member.rings.notes.pop().ok())
+    }
+
+    /// The next VRRP message that any worker has received.
+    pub fn heard(&mut self) -> Option<HeardMessage> {
+        self.members.iter_mut().find_map(|member| member.rings.heard.pop().ok())
+    }
+
+    /// Ends the naps of all workers.
+    pub fn wake(&self) {
+        self.members.iter().for_each(|member| member.thread.unpark());
     }
 
     /// The workers that do not run `generation` yet.

@@ -3,19 +3,22 @@
 use engine::Time;
 
 /// Turns the counter into nanoseconds by a multiplication and a shift.
-pub(super) struct Clock {
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
     start: u64,
     /// Nanoseconds a count, as a fixed-point number with 32 bits of fraction.
     scale: u64,
 }
 
 impl Clock {
-    pub(super) fn new() -> Self {
+    /// One that begins now. The counter is common to all processors, so copies agree wherever they are read.
+    pub fn start() -> Self {
         Clock { start: dpdk::tsc(), scale: scale(dpdk::tsc_hz()) }
     }
 
+    /// The time since it began.
     #[inline]
-    pub(super) fn now(&self) -> Time {
+    pub fn now(&self) -> Time {
         Time(nanoseconds(dpdk::tsc().wrapping_sub(self.start), self.scale))
     }
 }

@@ -55,6 +55,8 @@ pub struct Lcore<'m> {
     pub kernel: Option<KernelEnd>,
     /// Whether it naps.
     pub poll: Poll,
+    /// Tells the time, to all workers the same.
+    pub clock: Clock,
     /// When it ends.
     pub stop: Stop,
 }
@@ -62,13 +64,13 @@ pub struct Lcore<'m> {
 impl Lcore<'_> {
     /// Runs until told to stop; then what is gathered has been sent and what is held is freed.
     pub fn run(self) {
-        let Lcore { worker, snapshot, pool, queues, handover, rings, kernel, poll, stop } = self;
+        let Lcore { worker, snapshot, pool, queues, handover, rings, kernel, poll, clock, stop } = self;
         let counters = Arc::clone(worker.counters());
-        let clock = Clock::new();
         let mut idle = Idle::new(poll, clock.now());
-        let WorkerEnd { mail, returned, notes } = rings;
+        let WorkerEnd { mail, returned, notes, heard } = rings;
         let (to_kernel, from_kernel) = kernel.map(|end| (end.to_kernel, end.from_kernel)).unzip();
-        let mut out = PortOutput::new(queues.transmit.into_iter(), handover.to, notes, (pool, to_kernel), &counters);
+        let mut out =
+            PortOutput::new(queues.transmit.into_iter(), handover.to, (notes, heard), (pool, to_kernel), &counters);
         out.follow(&snapshot);
         let last_tick = clock.now().tick();
         let mut turn = Turn { worker, snapshot, mail, returned, from_kernel, out, last_tick };
@@ -88,6 +90,8 @@ impl Lcore<'_> {
             worked |= turn.take_over(&mut others, now);
             worked |= turn.take_mail(now);
             worked |= turn.tick(now);
+            // This is no work that packets would follow.
+            turn.worker.tend(&turn.snapshot, now, &mut turn.out);
             turn.out.flush();
             idle.after_turn(worked, now);
         }
@@ -185,6 +189,7 @@ impl Turn<'_, '_> {
     fn act(&mut self, mail: Mail, now: Time) -> Option<Returned> {
         match mail {
             Mail::Snapshot(snapshot) => {
+                self.worker.leave(&self.snapshot, now, &mut self.out);
                 self.out.follow(&snapshot);
                 let retired = std::mem::replace(&mut self.snapshot, snapshot);
                 Some(Returned::Snapshot { running: self.snapshot.generation, retired })
@@ -205,6 +210,14 @@ impl Turn<'_, '_> {
             }
             Mail::Ask { key, source, to } => {
                 self.worker.ask(&self.snapshot, key, source, to, &mut self.out);
+                None
+            }
+            Mail::Hurry { id, router } => {
+                self.worker.hurry(&self.snapshot, id, router, now);
+                None
+            }
+            Mail::Announce { id, router, target, operation } => {
+                self.worker.announce((&self.snapshot, now), (id, router), target, operation, &mut self.out);
                 None
             }
             Mail::List(mut page) => {

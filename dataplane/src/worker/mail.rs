@@ -3,18 +3,27 @@
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use engine::FlowPage;
+use arrayvec::ArrayVec;
 use engine::lease::Lease;
 use engine::neighbour::{NeighbourKey, Note, Update};
 use engine::port::PortPool;
 use engine::snapshot::Snapshot;
 use engine::verdict::Verdict;
+use engine::{FlowPage, Heard, InterfaceId, Time};
+use net::arp::Operation;
 use net::{HeapBuffer, MacAddr};
 
 use super::tap::Tap;
 
 /// Items a ring between control and a worker holds.
 const RING: usize = 1024;
+
+/// VRRP messages on their way to control, likewise.
+const MESSAGES: usize = 256;
+
+/// The longest VRRP message over IPv4 has 255 addresses and a password; a packet may have more in it that counts for the
+/// checksum only.
+const LONGEST_MESSAGE: usize = 1480;
 
 /// What control tells a worker.
 #[derive(Debug)]
@@ -39,6 +48,24 @@ pub enum Mail {
         source: Ipv4Addr,
         /// To one MAC address, or to all.
         to: Option<MacAddr>,
+    },
+    /// Send a router's next advertisement now.
+    Hurry {
+        /// The tenure.
+        id: u64,
+        /// The router's position.
+        router: u32,
+    },
+    /// Announce an address of a router.
+    Announce {
+        /// The tenure.
+        id: u64,
+        /// The router's position.
+        router: u32,
+        /// The interface and the address.
+        target: (InterfaceId, Ipv4Addr),
+        /// The form.
+        operation: Operation,
     },
     /// Write connections on this page; it comes back.
     List(Box<FlowPage>),
@@ -75,6 +102,32 @@ impl Mail {
     }
 }
 
+/// A VRRP message that a worker has received.
+#[derive(Debug)]
+pub struct HeardMessage {
+    /// The interface it came in by.
+    pub interface: InterfaceId,
+    /// When, on the workers' clock.
+    pub at: Time,
+    /// Who sent it.
+    pub source: Ipv4Addr,
+    /// To whom.
+    pub destination: Ipv4Addr,
+    /// The TTL it had left.
+    pub ttl: u8,
+    /// The payload of the IP packet.
+    pub message: ArrayVec<u8, LONGEST_MESSAGE>,
+}
+
+impl HeardMessage {
+    /// Keeps a message; `None` if it is longer than any that makes sense.
+    pub fn keep(heard: Heard<'_>) -> Option<Self> {
+        let Heard { interface, at, source, destination, ttl, message } = heard;
+        let message = message.try_into().ok()?;
+        Some(HeardMessage { interface, at, source, destination, ttl, message })
+    }
+}
+
 /// What a worker gives back, for control to use or to free.
 #[derive(Debug)]
 pub enum Returned {
@@ -101,6 +154,8 @@ pub struct ControlEnd {
     pub returned: rtrb::Consumer<Returned>,
     /// What the worker has noticed.
     pub notes: rtrb::Consumer<Note>,
+    /// What the worker has received of VRRP.
+    pub heard: rtrb::Consumer<HeardMessage>,
 }
 
 /// The worker's ends of the rings.
@@ -111,6 +166,8 @@ pub struct WorkerEnd {
     pub returned: rtrb::Producer<Returned>,
     /// What the worker has noticed.
     pub notes: rtrb::Producer<Note>,
+    /// What the worker has received of VRRP.
+    pub heard: rtrb::Producer<HeardMessage>,
 }
 
 /// The rings of a worker.
@@ -118,8 +175,9 @@ pub fn rings() -> (ControlEnd, WorkerEnd) {
     let (mail_in, mail_out) = rtrb::RingBuffer::new(RING);
     let (returned_in, returned_out) = rtrb::RingBuffer::new(RING);
     let (notes_in, notes_out) = rtrb::RingBuffer::new(RING);
+    let (heard_in, heard_out) = rtrb::RingBuffer::new(MESSAGES);
     (
-        ControlEnd { mail: mail_in, returned: returned_out, notes: notes_out },
-        WorkerEnd { mail: mail_out, returned: returned_in, notes: notes_in },
+        ControlEnd { mail: mail_in, returned: returned_out, notes: notes_out, heard: heard_out },
+        WorkerEnd { mail: mail_out, returned: returned_in, notes: notes_in, heard: heard_in },
     )
 }

@@ -9,9 +9,10 @@ mod mail;
 mod output;
 mod tap;
 
+pub use clock::Clock;
 pub use frame::{Frame, FramePool};
 pub use handover::{Handover, handovers};
 pub use idle::Idle;
 pub use lcore::{Lcore, Queues, Stop};
-pub use mail::{Answer, ControlEnd, Mail, Question, Returned, WorkerEnd, rings};
+pub use mail::{Answer, ControlEnd, HeardMessage, Mail, Question, Returned, WorkerEnd, rings};
 pub use tap::{MAX_TAPS, Seen, Tap, TapReader, tap};

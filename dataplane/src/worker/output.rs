@@ -6,10 +6,11 @@ use engine::capture::Side;
 use engine::counters::Counters;
 use engine::neighbour::Note;
 use engine::snapshot::{Snapshot, Twin};
-use engine::{InterfaceId, KernelClass, Output, WorkerId};
+use engine::{Heard, InterfaceId, KernelClass, Output, WorkerId};
 use net::{Buffer, Pool};
 
 use super::frame::{Frame, FramePool};
+use super::mail::HeardMessage;
 use super::tap::Taps;
 use crate::kni::ToKernel;
 
@@ -30,6 +31,7 @@ pub(super) struct PortOutput<'c> {
     ways: Vec<Way>,
     others: Vec<rtrb::Producer<Frame>>,
     notes: rtrb::Producer<Note>,
+    heard: rtrb::Producer<HeardMessage>,
     pool: FramePool,
     /// Absent where ports have no twins.
     kernel: Option<ToKernel>,
@@ -42,14 +44,14 @@ impl<'c> PortOutput<'c> {
     pub(super) fn new(
         queues: impl Iterator<Item = TxQueue>,
         others: Vec<rtrb::Producer<Frame>>,
-        notes: rtrb::Producer<Note>,
+        (notes, heard): (rtrb::Producer<Note>, rtrb::Producer<HeardMessage>),
         (pool, kernel): (FramePool, Option<ToKernel>),
         counters: &'c Counters,
     ) -> Self {
         let way =
             |(number, queue)| Way { interface: InterfaceId(number), queue, gathered: ArrayVec::new(), mirrored: false };
         let ways = (0..).zip(queues).map(way).collect();
-        PortOutput { ways, others, notes, pool, kernel, taps: Taps::default(), counters }
+        PortOutput { ways, others, notes, heard, pool, kernel, taps: Taps::default(), counters }
     }
 
     /// Does as a configuration says.
@@ -123,6 +125,10 @@ impl Output<Frame> for PortOutput<'_> {
     fn to_kernel(&mut self, interface: InterfaceId, frame: &[u8], class: KernelClass) -> bool {
         let (kernel, taps) = (self.kernel.as_mut(), &mut self.taps);
         kernel.is_some_and(|kernel| give(kernel, taps, (interface, frame, class)))
+    }
+
+    fn hear(&mut self, heard: Heard<'_>) -> bool {
+        HeardMessage::keep(heard).is_some_and(|heard| self.heard.push(heard).is_ok())
     }
 
     fn note(&mut self, note: Note) -> bool {

@@ -11,7 +11,9 @@ use engine::neighbour::{Limits, NeighbourKey, Note, Status, Update};
 use engine::port::PortPool;
 use engine::snapshot::{Interface, Local, Route, Routes, Server, Service, ServiceKey, Snapshot, Twin};
 use engine::steering::{KEY_LEN, Steering};
-use engine::{BURST, DropReason, InterfaceId, KernelClass, Output, Scheduler, Secrets, Tick, Time, Worker, WorkerId};
+use engine::{
+    BURST, DropReason, Heard, InterfaceId, KernelClass, Output, Scheduler, Secrets, Tick, Time, Worker, WorkerId,
+};
 use net::{Buffer, MacAddr, ipv4};
 
 use crate::frame;
@@ -68,6 +70,10 @@ impl Output<Packet> for Wire {
     }
 
     fn to_kernel(&mut self, _: InterfaceId, _: &[u8], _: KernelClass) -> bool {
+        true
+    }
+
+    fn hear(&mut self, _: Heard<'_>) -> bool {
         true
     }
 

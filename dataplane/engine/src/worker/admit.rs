@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use net::Buffer;
 use net::tcp::Flags;
 
-use super::{Context, Worker};
+use super::{Context, View, Worker};
 use crate::drop_reason::DropReason;
 use crate::flow::{Direction, Endpoints, Flow, NoRoom, State};
 use crate::id::NextHop;
@@ -66,7 +66,7 @@ impl<B: Buffer> Worker<'_, B> {
         segment: &Segment,
         place: (u64, Option<u32>),
     ) -> Result<u32, DropReason> {
-        let service = service_for(context.snapshot, segment)?;
+        let service = service_for(context.view(), segment)?;
         let cursor = self.cursors.get_mut(service.slot as usize).ok_or(DropReason::NoService)?;
         let (gates, counters) = (&mut self.gates, &self.counters);
         let picked =
@@ -86,11 +86,11 @@ impl<B: Buffer> Worker<'_, B> {
     /// What [`Worker::admit`] would do, without doing it.
     pub(super) fn foresee<'s>(
         &self,
-        snapshot: &'s Snapshot,
+        (snapshot, now): View<'s>,
         segment: &Segment,
         place: (u64, Option<u32>),
     ) -> Result<Admission<'s>, DropReason> {
-        let service = service_for(snapshot, segment)?;
+        let service = service_for((snapshot, now), segment)?;
         let mut cursor = *self.cursors.get(service.slot as usize).ok_or(DropReason::NoService)?;
         let picked = service.schedule(&mut cursor, &self.counters, segment.key.source, |slot| self.gates.is_open(slot));
         self.plan(snapshot, service, picked, (segment, place), |_| {})
@@ -253,9 +253,9 @@ impl Service {
 }
 
 /// The service that takes a packet of no connection.
-fn service_for<'s>(snapshot: &'s Snapshot, segment: &Segment) -> Result<&'s Service, DropReason> {
+fn service_for<'s>((snapshot, now): View<'s>, segment: &Segment) -> Result<&'s Service, DropReason> {
     let key = &segment.key;
-    let held = |address: &Ipv4Addr| snapshot.addresses.contains_key(address);
+    let held = |address: &Ipv4Addr| snapshot.has(address, now);
     let service_key = ServiceKey { protocol: key.protocol, vip: key.destination, port: key.destination_port };
     let Some(service) = snapshot.services.get(&service_key) else {
         return Err(if held(&key.destination) { DropReason::NoService } else { DropReason::NotLocal });

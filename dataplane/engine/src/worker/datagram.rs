@@ -85,8 +85,8 @@ impl<B: Buffer> Worker<'_, B> {
             Some(Way::Kernel) => return self.hand_over(context, packet, DropReason::NoService),
             None => {}
         }
-        if !context.snapshot.addresses.contains_key(&ip.dst) {
-            let judgement = judge_refused(context.snapshot, ip, DropReason::NotLocal);
+        if !context.snapshot.has(&ip.dst, context.now) {
+            let judgement = judge_refused(context.view(), ip, DropReason::NotLocal);
             return self.act_on(context, packet, judgement);
         }
         let drops = self.counters.drops(DropReason::FragmentTableFull);

@@ -13,6 +13,7 @@ use super::kernel::{judge_refused, judge_unhandled};
 use super::local::{Judgement, judge_arp, judge_icmp};
 use super::refuse::Obstacle;
 use super::related::translate_error;
+use super::vrrp::judge_vrrp;
 use super::way::{Hop, Way, destination};
 use crate::datagram;
 use crate::drop_reason::DropReason;
@@ -50,14 +51,15 @@ impl<B: Buffer> Worker<'_, B> {
         if owner != self.id {
             return Ok(Fate::Redirect(owner));
         }
-        let (snapshot, packet) = (inquiry.snapshot, &mut inquiry.verdict.packet);
+        let (snapshot, now, packet) = (inquiry.snapshot, inquiry.now, &mut inquiry.verdict.packet);
         let judgement = match parsed {
             Parsed::Segment(segment) => return self.follow_segment(inquiry, segment),
             Parsed::Fragment(ip) => return self.follow_fragment(inquiry, ip),
             Parsed::IcmpError(ip, quote) => return self.follow_error(inquiry, ip, quote),
-            Parsed::Arp(arp) => judge_arp(snapshot, packet, arp),
-            Parsed::Icmp(ip) => judge_icmp(snapshot, packet, ip),
-            Parsed::Unhandled(unhandled) => judge_unhandled(snapshot, *unhandled),
+            Parsed::Arp(arp) => judge_arp((snapshot, now), packet, arp),
+            Parsed::Icmp(ip) => judge_icmp((snapshot, now), packet, ip),
+            Parsed::Vrrp(ip) => judge_vrrp((snapshot, now), packet, ip),
+            Parsed::Unhandled(unhandled) => judge_unhandled((snapshot, now), *unhandled),
         };
         inquiry.fate(judgement)
     }
@@ -71,7 +73,7 @@ impl<B: Buffer> Worker<'_, B> {
                 inquiry.found(&flow, direction, next);
                 (flow, direction)
             }
-            Place::New { hash, over } => match self.foresee(snapshot, segment, (hash, over)) {
+            Place::New { hash, over } => match self.foresee((snapshot, inquiry.now), segment, (hash, over)) {
                 Ok(admission) => {
                     let mut flow = Flow::new(&admission.endpoints, admission.state, inquiry.now.tick());
                     admission.furnish(&mut flow, snapshot, segment, &self.isn, inquiry.now);
@@ -80,7 +82,7 @@ impl<B: Buffer> Worker<'_, B> {
                     inquiry.note(&flow, Direction::In, standing, next_state(flow.state(), Direction::In, segment));
                     (flow, Direction::In)
                 }
-                Err(reason) => return inquiry.fate(judge_refused(snapshot, &segment.ip, reason)),
+                Err(reason) => return inquiry.fate(judge_refused((snapshot, inquiry.now), &segment.ip, reason)),
             },
         };
         let way = self.follow_way(inquiry, &mut flow, direction)?;
@@ -97,8 +99,8 @@ impl<B: Buffer> Worker<'_, B> {
             Some(datagram::Way::Flow(way)) => way,
             Some(datagram::Way::Worker(owner)) => return Ok(Fate::Redirect(owner)),
             Some(datagram::Way::Kernel) => return inquiry.fate(Judgement::Kernel(DropReason::NoService)),
-            None if !snapshot.addresses.contains_key(&ip.dst) => {
-                return inquiry.fate(judge_refused(snapshot, ip, DropReason::NotLocal));
+            None if !snapshot.has(&ip.dst, inquiry.now) => {
+                return inquiry.fate(judge_refused((snapshot, inquiry.now), ip, DropReason::NotLocal));
             }
             None if self.datagrams.has_room(ip, tick) => return Ok(Fate::AwaitFirstFragment),
             None => return Err(DropReason::FragmentQueueFull),
@@ -123,9 +125,10 @@ impl<B: Buffer> Worker<'_, B> {
         ip: &Ipv4,
         quote: &Quote,
     ) -> Result<Fate, DropReason> {
-        let (number, direction) = match self.relate(inquiry.snapshot, &inquiry.verdict.packet, ip, quote) {
+        let view = (inquiry.snapshot, inquiry.now);
+        let (number, direction) = match self.relate(view, &inquiry.verdict.packet, ip, quote) {
             Ok(related) => related,
-            Err(reason) => return inquiry.fate(judge_refused(inquiry.snapshot, ip, reason)),
+            Err(reason) => return inquiry.fate(judge_refused(view, ip, reason)),
         };
         let mut flow = self.flows.flow(number).clone();
         inquiry.found(&flow, direction, flow.state());

@@ -7,13 +7,13 @@ use net::Buffer;
 use net::ipv4::Ipv4;
 
 use super::local::Judgement;
-use super::{Context, Worker};
+use super::{Context, View, Worker};
 use crate::drop_reason::DropReason;
 use crate::id::InterfaceId;
 use crate::kernel::KernelClass;
 use crate::output::Output;
 use crate::parse::{Segment, Unhandled};
-use crate::snapshot::{Snapshot, Twin};
+use crate::snapshot::Twin;
 
 impl<B: Buffer> Worker<'_, B> {
     /// Takes a segment or datagram that is for no connection and no service. Where the kernel is to put the datagram
@@ -25,7 +25,7 @@ impl<B: Buffer> Worker<'_, B> {
         segment: &Segment,
         reason: DropReason,
     ) {
-        let judgement = judge_refused(context.snapshot, &segment.ip, reason);
+        let judgement = judge_refused(context.view(), &segment.ip, reason);
         self.act_on(context, packet, judgement);
         if segment.ip.more_fragments && matches!(judgement, Judgement::Kernel(_)) {
             self.follow_to_kernel(context, &segment.ip);
@@ -92,9 +92,9 @@ fn pass<B: Buffer, O: Output<B>>(out: &mut O, interface: InterfaceId, packet: &B
 }
 
 /// Decides about a packet that parsing found nothing here to handle.
-pub(super) fn judge_unhandled(snapshot: &Snapshot, Unhandled { reason, only_to }: Unhandled) -> Judgement {
+pub(super) fn judge_unhandled((snapshot, now): View<'_>, Unhandled { reason, only_to }: Unhandled) -> Judgement {
     match only_to {
-        Some(address) if !(snapshot.addresses.contains_key(&address) || is_kernels(snapshot, address)) => {
+        Some(address) if !(snapshot.has(&address, now) || is_kernels((snapshot, now), address)) => {
             Judgement::Drop(reason)
         }
         _ => Judgement::Kernel(reason),
@@ -102,7 +102,7 @@ pub(super) fn judge_unhandled(snapshot: &Snapshot, Unhandled { reason, only_to }
 }
 
 /// Decides about a packet that nothing here has a use for.
-pub(super) fn judge_refused(snapshot: &Snapshot, ip: &Ipv4, reason: DropReason) -> Judgement {
+pub(super) fn judge_refused((snapshot, now): View<'_>, ip: &Ipv4, reason: DropReason) -> Judgement {
     match reason {
         // The kernel may have the address too, and connections of its own.
         DropReason::NoService | DropReason::NoConnection | DropReason::UnrelatedIcmpError
@@ -110,14 +110,14 @@ pub(super) fn judge_refused(snapshot: &Snapshot, ip: &Ipv4, reason: DropReason) 
         {
             Judgement::Kernel(reason)
         }
-        DropReason::NotLocal if is_kernels(snapshot, ip.dst) => Judgement::Kernel(reason),
+        DropReason::NotLocal if is_kernels((snapshot, now), ip.dst) => Judgement::Kernel(reason),
         _ => Judgement::Drop(reason),
     }
 }
 
 /// Whether packets to an address are for the kernel: by a route of scope kni_host, or because nothing here has the
 /// address or a way to it.
-fn is_kernels(snapshot: &Snapshot, address: Ipv4Addr) -> bool {
+fn is_kernels((snapshot, now): View<'_>, address: Ipv4Addr) -> bool {
     snapshot.kernel_hosts.contains(&address)
-        || !snapshot.addresses.contains_key(&address) && snapshot.routes.lookup(address).is_none()
+        || !snapshot.has(&address, now) && snapshot.routes.lookup(address).is_none()
 }

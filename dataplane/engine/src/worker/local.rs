@@ -8,13 +8,12 @@ use net::ipv4::Ipv4;
 use net::{Buffer, MacAddr, ipv4};
 
 use super::kernel::judge_refused;
-use super::{Context, Worker, tell};
+use super::{Context, View, Worker, tell};
 use crate::drop_reason::{DropReason, Event};
 use crate::icmp_error;
 use crate::id::InterfaceId;
 use crate::neighbour::{NeighbourKey, Note};
 use crate::output::Output;
-use crate::snapshot::Snapshot;
 
 /// The TTL of packets that begin here.
 const TTL: u8 = 64;
@@ -22,9 +21,10 @@ const TTL: u8 = 64;
 impl<B: Buffer> Worker<'_, B> {
     pub(super) fn take_arp<O: Output<B>>(&mut self, context: &mut Context<'_, O>, mut packet: B, arp: &Arp) {
         let interface = InterfaceId(packet.meta().interface);
-        let for_us = context.snapshot.addresses.get(&arp.target_ip) == Some(&interface);
+        let (snapshot, now) = context.view();
+        let for_us = snapshot.home(&arp.target_ip, now) == Some(interface);
         // A sender of 0.0.0.0 only probes (RFC 5227, 1.1); one that uses an address of ours is not to be believed.
-        if !arp.sender_ip.is_unspecified() && !context.snapshot.addresses.contains_key(&arp.sender_ip) {
+        if !arp.sender_ip.is_unspecified() && !snapshot.has(&arp.sender_ip, now) {
             let key = NeighbourKey { interface, address: arp.sender_ip };
             let wants_us = for_us && arp.operation == Operation::Request;
             if !self.neighbours.already_knows(key, arp.sender_mac) {
@@ -32,14 +32,14 @@ impl<B: Buffer> Worker<'_, B> {
             }
         }
         self.notice_duplicate(context, interface, arp);
-        let judgement = judge_arp(context.snapshot, &mut packet, arp);
+        let judgement = judge_arp(context.view(), &mut packet, arp);
         self.act_on(context, packet, judgement);
     }
 
     /// Tells control of a host that uses an address of ours on the interface that the address is on (RFC 5227, 2.4),
     /// now and then: the other host may announce it as often as it likes.
     fn notice_duplicate<O: Output<B>>(&mut self, context: &mut Context<'_, O>, interface: InterfaceId, arp: &Arp) {
-        let here = context.snapshot.addresses.get(&arp.sender_ip) == Some(&interface);
+        let here = context.snapshot.home(&arp.sender_ip, context.now) == Some(interface);
         let ours = context.snapshot.interface(interface).is_some_and(|interface| interface.mac == arp.sender_mac);
         if !here || ours {
             return;
@@ -52,7 +52,7 @@ impl<B: Buffer> Worker<'_, B> {
     }
 
     pub(super) fn take_icmp<O: Output<B>>(&mut self, context: &mut Context<'_, O>, mut packet: B, ip: &Ipv4) {
-        let judgement = judge_icmp(context.snapshot, &mut packet, ip);
+        let judgement = judge_icmp(context.view(), &mut packet, ip);
         self.act_on(context, packet, judgement);
     }
 
@@ -87,13 +87,13 @@ pub(super) enum Judgement {
 }
 
 /// Decides about an ARP packet.
-pub(super) fn judge_arp(snapshot: &Snapshot, packet: &mut impl Buffer, arp: &Arp) -> Judgement {
+pub(super) fn judge_arp((snapshot, now): View<'_>, packet: &mut impl Buffer, arp: &Arp) -> Judgement {
     let interface = InterfaceId(packet.meta().interface);
     let gratuitous = arp.sender_ip == arp.target_ip;
     if arp.operation != Operation::Request || gratuitous {
         return Judgement::Consume;
     }
-    if snapshot.addresses.get(&arp.target_ip) != Some(&interface) {
+    if snapshot.home(&arp.target_ip, now) != Some(interface) {
         return Judgement::Kernel(DropReason::ArpOther);
     }
     match snapshot.interface(interface).map(|ours| arp.reply(ours.mac).write(packet, arp.sender_mac)) {
@@ -104,9 +104,9 @@ pub(super) fn judge_arp(snapshot: &Snapshot, packet: &mut impl Buffer, arp: &Arp
 }
 
 /// Decides about an ICMP message that is no error about a connection's packet.
-pub(super) fn judge_icmp(snapshot: &Snapshot, packet: &mut impl Buffer, ip: &Ipv4) -> Judgement {
-    if !snapshot.addresses.contains_key(&ip.dst) {
-        return judge_refused(snapshot, ip, DropReason::NotLocal);
+pub(super) fn judge_icmp((snapshot, now): View<'_>, packet: &mut impl Buffer, ip: &Ipv4) -> Judgement {
+    if !snapshot.has(&ip.dst, now) {
+        return judge_refused((snapshot, now), ip, DropReason::NotLocal);
     }
     match check_icmp(packet, ip) {
         Ok(header) if icmp_error::is_error(&header) => return Judgement::Kernel(DropReason::UnrelatedIcmpError),

@@ -16,6 +16,8 @@ mod making_way;
 mod refuse;
 mod related;
 mod reset;
+mod tenure;
+mod vrrp;
 mod way;
 
 use std::sync::Arc;
@@ -33,6 +35,7 @@ use crate::lease::{Gates, Lease};
 use crate::neighbour::{Limits, NeighbourKey, Neighbours, Note, Update};
 use crate::output::Output;
 use crate::parse::{self, Parsed};
+use crate::police::Police;
 use crate::port::PortPool;
 use crate::rate_limit::RateLimit;
 use crate::scheduler::Cursor;
@@ -85,6 +88,9 @@ pub struct Worker<'m, B> {
     isn: IsnGenerator,
     icmp_errors: RateLimit,
     duplicates: RateLimit,
+    police: Police,
+    /// When tenures are looked at next.
+    due: Time,
     /// The next identification of a packet that is sent in fragments.
     identification: u16,
 }
@@ -95,6 +101,9 @@ enum Arrival {
     Port,
     Worker,
 }
+
+/// The configuration in force, and when.
+type View<'a> = (&'a Snapshot, Time);
 
 /// What every event comes with.
 struct Context<'a, O> {
@@ -107,6 +116,10 @@ struct Context<'a, O> {
 impl<'a, O> Context<'a, O> {
     fn new(snapshot: &'a Snapshot, now: Time, out: &'a mut O) -> Self {
         Context { snapshot, now, tick: now.tick(), out }
+    }
+
+    fn view(&self) -> View<'a> {
+        (self.snapshot, self.now)
     }
 }
 
@@ -137,6 +150,8 @@ impl<'m, B: Buffer> Worker<'m, B> {
             isn: IsnGenerator::new(secrets.isn_key),
             icmp_errors: RateLimit::new(refuse::ICMP_ERRORS_PER_SECOND, refuse::ICMP_ERRORS_AT_ONCE),
             duplicates: RateLimit::new(1, 4),
+            police: Police::new(secrets.hash_key),
+            due: Time(0),
             identification: id.0 << 12,
         })
     }
@@ -232,8 +247,9 @@ impl<'m, B: Buffer> Worker<'m, B> {
             Parsed::Icmp(ip) => self.take_icmp(context, packet, ip),
             Parsed::IcmpError(ip, quote) => self.take_error(context, packet, ip, quote),
             Parsed::Fragment(ip) => self.take_fragment(context, packet, ip, arrival),
+            Parsed::Vrrp(ip) => self.take_vrrp(context, packet, ip),
             Parsed::Unhandled(unhandled) => {
-                let judgement = kernel::judge_unhandled(context.snapshot, *unhandled);
+                let judgement = kernel::judge_unhandled(context.view(), *unhandled);
                 self.act_on(context, packet, judgement);
             }
         }
@@ -369,7 +385,7 @@ impl<'m, B: Buffer> Worker<'m, B> {
             Parsed::Segment(segment) => self.steering.owner(&segment.key),
             Parsed::IcmpError(_, quote) => self.steering.owner(&quote.key),
             // A fragment's owner is known from the first of its datagram only.
-            Parsed::Arp(_) | Parsed::Icmp(_) | Parsed::Fragment(_) | Parsed::Unhandled(_) => self.id,
+            Parsed::Arp(_) | Parsed::Icmp(_) | Parsed::Fragment(_) | Parsed::Vrrp(_) | Parsed::Unhandled(_) => self.id,
         }
     }
 

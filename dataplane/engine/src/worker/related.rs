@@ -6,7 +6,7 @@ use net::ipv4::Ipv4;
 use super::forward::take_hop;
 use super::kernel::judge_refused;
 use super::local::check_icmp;
-use super::{Context, Worker};
+use super::{Context, View, Worker};
 use crate::drop_reason::DropReason;
 use crate::flow::{Direction, Flow};
 use crate::icmp_error::{self, Quote};
@@ -23,10 +23,10 @@ impl<B: Buffer> Worker<'_, B> {
         ip: &Ipv4,
         quote: &Quote,
     ) {
-        let (number, direction) = match self.relate(context.snapshot, &packet, ip, quote) {
+        let (number, direction) = match self.relate(context.view(), &packet, ip, quote) {
             Ok(related) => related,
             Err(reason) => {
-                let judgement = judge_refused(context.snapshot, ip, reason);
+                let judgement = judge_refused(context.view(), ip, reason);
                 return self.act_on(context, packet, judgement);
             }
         };
@@ -42,14 +42,14 @@ impl<B: Buffer> Worker<'_, B> {
     /// The connection an ICMP error is about, and the direction the error goes.
     pub(super) fn relate(
         &self,
-        snapshot: &Snapshot,
+        (snapshot, now): View<'_>,
         packet: &impl Buffer,
         ip: &Ipv4,
         quote: &Quote,
     ) -> Result<(u32, Direction), DropReason> {
         check_icmp(packet, ip)?;
         self.flows.find(&quote.key, self.flows.hash(&quote.key)).ok_or_else(|| {
-            let here = snapshot.addresses.contains_key(&ip.dst);
+            let here = snapshot.has(&ip.dst, now);
             if here { DropReason::UnrelatedIcmpError } else { DropReason::NotLocal }
         })
     }

@@ -77,7 +77,7 @@ impl<B: Buffer> Worker<'_, B> {
         flow.route_generation == snapshot.routes.generation && self.neighbours.is_current(flow.next_hop(direction))
     }
 
-    fn find_way(&self, snapshot: &Snapshot, destination: Ipv4Addr) -> Result<Way, DropReason> {
+    pub(super) fn find_way(&self, snapshot: &Snapshot, destination: Ipv4Addr) -> Result<Way, DropReason> {
         let &Route { interface, gateway, mtu } = snapshot.routes.lookup(destination).ok_or(DropReason::NoRoute)?;
         let key = NeighbourKey { interface, address: gateway.unwrap_or(destination) };
         match self.neighbours.find(key) {

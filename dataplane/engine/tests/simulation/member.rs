@@ -11,7 +11,9 @@ use engine::neighbour::{Limits, NeighbourKey, Note, Update};
 use engine::port::PortPool;
 use engine::snapshot::Snapshot;
 use engine::steering::Steering;
-use engine::{Event, FlowPage, FlowRow, InterfaceId, KernelClass, Output, Secrets, Tick, Time, Worker, WorkerId};
+use engine::{
+    Event, FlowPage, FlowRow, Heard, InterfaceId, KernelClass, Output, Secrets, Tick, Time, Worker, WorkerId,
+};
 use net::{Buffer, HeapBuffer, HeapPool, MacAddr, Pool};
 
 use crate::plan::Plan;
@@ -187,6 +189,10 @@ impl Output<HeapBuffer> for Wire {
             self.kernel.push((interface, frame.to_vec()));
         }
         room
+    }
+
+    fn hear(&mut self, _: Heard<'_>) -> bool {
+        false
     }
 
     fn note(&mut self, note: Note) -> bool {

@@ -6,6 +6,7 @@ pub mod decode;
 pub mod fragments;
 pub mod random;
 pub mod team;
+pub mod vrrp;
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
@@ -20,7 +21,8 @@ use engine::port::PortPool;
 use engine::snapshot::{Interface, Local, Route, Routes, Server, Service, ServiceKey, Snapshot, Twin};
 use engine::steering::{KEY_LEN, Steering};
 use engine::{
-    BURST, DropReason, FlowPage, FlowRow, InterfaceId, KernelClass, Output, Scheduler, Secrets, Time, Worker, WorkerId,
+    BURST, DropReason, FlowPage, FlowRow, Heard, InterfaceId, KernelClass, Output, Scheduler, Secrets, Time, Worker,
+    WorkerId,
 };
 use net::{HeapBuffer, HeapPool, MacAddr, Meta, Pool, build};
 
@@ -54,6 +56,8 @@ pub struct Wire {
     /// Whether the kernel is too far behind to take anything.
     pub kernel_is_behind: bool,
     pub notes: Vec<Note>,
+    /// What control was told of VRRP: when, from whom, and what.
+    pub heard: Vec<(Time, Ipv4Addr, Vec<u8>)>,
 }
 
 /// Flows shared out among so many workers.
@@ -71,6 +75,7 @@ impl Wire {
             kernel: Vec::new(),
             kernel_is_behind: false,
             notes: Vec::new(),
+            heard: Vec::new(),
         }
     }
 }
@@ -94,6 +99,11 @@ impl Output<HeapBuffer> for Wire {
             self.kernel.push((interface, frame.to_vec(), class));
         }
         !self.kernel_is_behind
+    }
+
+    fn hear(&mut self, heard: Heard<'_>) -> bool {
+        self.heard.push((heard.at, heard.source, heard.message.to_vec()));
+        true
     }
 
     fn note(&mut self, note: Note) -> bool {
