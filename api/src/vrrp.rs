@@ -2,8 +2,8 @@
 //!
 //! A tenure is all that a sync group, or an instance of its own, has while it is master. It is held as a whole or not at
 //! all, and nothing of it exists before or after. The dataplane's workers send its advertisements from their own loops,
-//! so that these prove forwarding, and end it by themselves: when its lease is over, when a better master speaks up, and
-//! when a link goes down.
+//! so that these prove forwarding, and end it by themselves: when its lease is over, when a better master speaks up,
+//! when a link goes down, and when a worker stands still.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -245,6 +245,11 @@ pub enum TenureEnd {
     /// A link went down.
     LinkDown {
         /// The position of the router that used it.
+        router: u32,
+    },
+    /// For three intervals a router could not advertise, because a worker stood still.
+    Stalled {
+        /// Its position.
         router: u32,
     },
 }

@@ -10,6 +10,7 @@ use api::ipc::BootId;
 use clap::Parser;
 use ractor::Actor;
 use sluice_dataplane::bus;
+use sluice_dataplane::control::message::ControlMessage;
 use sluice_dataplane::control::{Control, State, StateFile, keep};
 use sluice_dataplane::ipc::{Access, Identity, Listener, serve};
 use sluice_dataplane::kni::Twins;
@@ -109,7 +110,7 @@ async fn control(
     instance: &str,
     stop: impl Future<Output = ()>,
 ) -> Result<()> {
-    let filled = state.watch_fill();
+    let (filled, leases) = (state.watch_fill(), state.leases());
     let keeper = tokio::spawn(keep(file, state.watch_operator()));
     let (actor, ended) = Control::spawn(None, Control, state).await.context("control did not start")?;
     let boot_id = BootId(u128::from(getrandom::u64()?) << 64 | u128::from(getrandom::u64()?));
@@ -122,10 +123,14 @@ async fn control(
         identity: identity.clone(),
     };
     let front = tokio::spawn(bus::run(front, shutdown.clone()));
-    let server = tokio::spawn(serve(listener, access, actor.clone(), identity, shutdown.clone()));
+    let server = tokio::spawn(serve(listener, access, (actor.clone(), leases), identity, shutdown.clone()));
     info!(instance, %boot_id, "ready");
     notify(&[sd_notify::NotifyState::Ready]);
     stop.await;
+    // First of all, so that a backup takes over while this one still forwards.
+    if ractor::call!(actor, ControlMessage::Resign).is_err() {
+        warn!("control is gone: last wills may be missing");
+    }
     notify(&[sd_notify::NotifyState::Stopping]);
     shutdown.cancel();
     server.await.context("the IPC server failed")?;

@@ -20,7 +20,7 @@ use engine::{Secrets, Time, Worker, WorkerId};
 use tracing::{info, warn};
 
 use crate::control::desired::{self, Desired};
-use crate::control::{Compiler, Crew, Member, State, StateFile};
+use crate::control::{Compiler, Crew, Leases, Member, State, StateFile, Tenures};
 use crate::kni::{KniThread, WorkerEnd, WorkerLink};
 use crate::memory;
 use crate::ports::{Ports, device_name};
@@ -116,7 +116,9 @@ pub fn start_workers(
         defence_udp_drop: config.defence.udp_drop,
     };
     let clock = Clock::start();
-    let compiler = Compiler::new(secrets.hash_key, ports.interfaces(), &config.timeouts, settings);
+    let tenures = Tenures::new(Leases::new(clock), config.worker_cpus.len() as u16, config.ports.len());
+    let mut compiler = Compiler::new(secrets.hash_key, ports.interfaces(), &config.timeouts, settings);
+    compiler.set_pulse(Arc::clone(tenures.pulse()));
     let lcores: Vec<EalLcore> = eal.lcores().into_iter().filter(|lcore| lcore.id != CONTROL_LCORE).collect();
     let queues = ports.queues(config.worker_cpus.len());
     let mut workers = Workers { stop, threads: Vec::new(), handles: Vec::new(), kni: None };
@@ -139,7 +141,7 @@ pub fn start_workers(
     let devices = config.ports.iter().map(|port| desired::Device { name: port.name.clone(), mtu: port.mtu }).collect();
     let desired = Desired::new(devices, desired::Limits::from(config));
     let neighbours = Neighbours::new(config.neighbours as usize, Timers::default());
-    Ok((State::new(desired, compiler, Crew::new(members), neighbours, ports), workers))
+    Ok((State::new(desired, compiler, Crew::new(members), neighbours, ports, tenures), workers))
 }
 
 /// What every worker is started with.

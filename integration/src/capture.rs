@@ -109,6 +109,26 @@ impl Packets {
         Ok(Packets { file: file.to_owned() })
     }
 
+    /// Writes Ethernet frames to a file (libpcap format 2.4), for programs that read captures.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write(file: &Path, frames: impl IntoIterator<Item = Vec<u8>>) -> Result<Packets, LabError> {
+        const ETHERNET: u32 = 1;
+        let mut bytes = Vec::new();
+        for word in [0xa1b2_c3d4, 0x0004_0002, 0, 0, 65_535, ETHERNET] {
+            bytes.extend(u32::to_le_bytes(word));
+        }
+        for frame in frames {
+            for word in [0, 0, frame.len() as u32, frame.len() as u32] {
+                bytes.extend(u32::to_le_bytes(word));
+            }
+            bytes.extend(frame);
+        }
+        fs::write(file, bytes).attempt(|| format!("write {}", file.display()))?;
+        Ok(Packets { file: file.to_owned() })
+    }
+
     /// The packets that are malformed or have a bad checksum, a line of tshark's each.
     ///
     /// # Errors
@@ -160,20 +180,10 @@ mod tests {
     use etherparse::PacketBuilder;
     use std::slice::from_ref;
 
-    /// A capture file (libpcap format 2.4, Ethernet) of these frames.
+    /// A capture file of these frames.
     fn pcap(name: &str, frames: &[Vec<u8>]) -> PathBuf {
-        let mut bytes = Vec::new();
-        for word in [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 65535, 1] {
-            bytes.extend(word.to_le_bytes());
-        }
-        for frame in frames {
-            for word in [0, 0, frame.len() as u32, frame.len() as u32] {
-                bytes.extend(word.to_le_bytes());
-            }
-            bytes.extend(frame);
-        }
         let file = std::env::temp_dir().join(format!("sluice-{}-{name}.pcap", std::process::id()));
-        fs::write(&file, bytes).unwrap();
+        Packets::write(&file, frames.to_vec()).unwrap();
         file
     }
 

@@ -15,6 +15,7 @@ use crate::error::{Attempt, LabError};
 use crate::lab::{self, Lab};
 use crate::process::Process;
 use crate::requirements::binary;
+use crate::vrrpd::USER;
 
 const START_UP: Duration = Duration::from_secs(60);
 const SHUT_DOWN: Duration = Duration::from_secs(20);
@@ -190,6 +191,7 @@ device = "{wan}"
 {timeouts}
 [ipc]
 socket = "{socket}"
+users = {{ vrrpd = "{USER}" }}
 
 [bus]
 address = "unix:path={bus}"

@@ -30,6 +30,7 @@ mod process;
 mod requirements;
 pub mod tutorial;
 pub mod udp;
+mod vrrpd;
 pub mod wait;
 mod webserver;
 
@@ -47,4 +48,5 @@ pub use machine::Machine;
 pub use netns::Namespace;
 pub use process::Process;
 pub use requirements::{binary, require_root, require_tools};
+pub use vrrpd::{Vrrpd, Watching};
 pub use webserver::WebServer;

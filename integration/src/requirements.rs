@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use crate::error::{Attempt, LabError};
 
 /// The programs the lab runs, with the Debian package of each.
-const TOOLS: [(&str, &str); 13] = [
+const TOOLS: [(&str, &str); 15] = [
     ("bird", "bird2"),
     ("busctl", "systemd"),
     ("curl", "curl"),
@@ -14,7 +14,9 @@ const TOOLS: [(&str, &str); 13] = [
     ("iperf3", "iperf3"),
     ("nginx", "nginx-light"),
     ("ping", "iputils-ping"),
+    ("setpriv", "util-linux"),
     ("sha256sum", "coreutils"),
+    ("socat", "socat"),
     ("tcpdump", "tcpdump"),
     ("tcpreplay", "tcpreplay"),
     ("tshark", "tshark"),

@@ -1,12 +1,10 @@
 //! Malformed frames of every kind over the wire, while the service runs. `SLUICE_MALFORMED` says how many.
 
-use std::fs;
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::path::Path;
 use std::time::Duration;
 
 use integration::address::{HOST_DEVICE, VIP};
-use integration::{FullNat, Settings, http, settle};
+use integration::{FullNat, Packets, Settings, http, settle};
 use net::tcp::Flags;
 use net::{MacAddr, build};
 
@@ -55,22 +53,6 @@ fn malformed(random: &mut fastrand::Rng, destination: MacAddr) -> Vec<u8> {
     frame
 }
 
-/// Writes frames as a capture, for tcpreplay.
-fn write_pcap(file: &Path, frames: impl Iterator<Item = Vec<u8>>) {
-    const ETHERNET: u32 = 1;
-    let mut bytes = Vec::new();
-    for word in [0xa1b2_c3d4, 0x0004_0002, 0, 0, 65_535, ETHERNET] {
-        bytes.extend(u32::to_le_bytes(word));
-    }
-    for frame in frames {
-        for word in [0, 0, frame.len() as u32, frame.len() as u32] {
-            bytes.extend(u32::to_le_bytes(word));
-        }
-        bytes.extend(frame);
-    }
-    fs::write(file, bytes).unwrap();
-}
-
 #[test]
 fn whatever_comes_is_counted_and_harms_nobody() {
     let count = std::env::var("SLUICE_MALFORMED").map_or(20_000, |text| text.parse().expect("a number"));
@@ -78,7 +60,7 @@ fn whatever_comes_is_counted_and_harms_nobody() {
     let links: Vec<api::row::LinkRow> = scene.dataplane.cli().rows("link show --dev dpdk1").unwrap();
     let file = scene.lab.directory().join("malformed.pcap");
     let mut random = fastrand::Rng::with_seed(85);
-    write_pcap(&file, (0..count).map(|_| malformed(&mut random, links[0].mac)));
+    Packets::write(&file, (0..count).map(|_| malformed(&mut random, links[0].mac))).unwrap();
     let before = integration::stats(scene.dataplane.cli()).unwrap().books.received;
     let requests = http::Background::start(&scene.lab.client, scene.service());
     let replay = format!("tcpreplay -q -p 5000 -i {HOST_DEVICE} {}", file.display());

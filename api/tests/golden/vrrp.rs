@@ -44,6 +44,7 @@ pub(crate) fn events() -> Vec<(&'static str, VrrpEvent)> {
         ("lease over", VrrpEvent::Ended { id: 1, why: TenureEnd::LeaseOver }),
         ("deposed", VrrpEvent::Ended { id: 2, why: TenureEnd::Deposed { router: 1, by: v6(), priority: 200 } }),
         ("link down", VrrpEvent::Ended { id: 3, why: TenureEnd::LinkDown { router: 0 } }),
+        ("stalled", VrrpEvent::Ended { id: 4, why: TenureEnd::Stalled { router: 2 } }),
         ("missed", VrrpEvent::Missed(300)),
     ]
 }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use api::ipc::{Refusal, RefusalKind};
 use api::row::Query;
 use ractor::{Actor, ActorProcessingErr, ActorRef, call};
 
@@ -90,11 +89,15 @@ impl Actor for Control {
                 state.crew.post_all(|| Mail::EndTap(id));
                 let _ = reply.send(state.generation());
             }
-            ControlMessage::Tenure { reply, .. } => {
-                let _ = reply.send(Err(no_tenures()));
+            ControlMessage::Tenure { call, received, reply } => {
+                let _ = reply.send(state.tenure(call, received).await);
             }
-            ControlMessage::Watch { reply, .. } => {
-                let _ = reply.send(Err(no_tenures()));
+            ControlMessage::Watch { routers, reply } => {
+                let _ = reply.send(state.watch(routers));
+            }
+            ControlMessage::Resign(reply) => {
+                state.resign().await;
+                let _ = reply.send(());
             }
             ControlMessage::Page { worker, page, reply } => state.request_page(worker, page, reply),
             ControlMessage::Ask { worker, packet, reply } => state.ask_worker(worker, packet, reply),
@@ -105,11 +108,6 @@ impl Actor for Control {
         }
         Ok(())
     }
-}
-
-fn no_tenures() -> Refusal {
-    let message = "this dataplane holds no tenures yet; run VRRP on an interface of the kernel".into();
-    Refusal { kind: RefusalKind::Invalid, message, index: None }
 }
 
 /// Ticks until the actor is gone, never two at once.

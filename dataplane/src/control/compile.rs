@@ -1,7 +1,7 @@
 //! From the desired state to the snapshot that workers run. Only what a change touches is made anew; the rest is
 //! shared with the snapshot before.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use api::config::Timeouts as ConfiguredTimeouts;
 use api::{Change, ObjectKey, Protocol, RouteScope, ServiceKey};
 use engine::flow::State;
 use engine::snapshot::{self, Interface, Local, Route, Routes, Server, Service, Settings, Snapshot, Timeouts};
+use engine::tenure::{Leased, Pulse, Tenure};
 use engine::{InterfaceId, Scheduler};
 use ipnet::IpNet;
 use net::ipv4;
@@ -19,6 +20,8 @@ use super::desired::Desired;
 pub struct Compiler {
     hash_key: [u64; 4],
     latest: Snapshot,
+    /// The addresses of tenures.
+    leased: BTreeMap<Ipv4Addr, Leased>,
 }
 
 impl Compiler {
@@ -33,7 +36,27 @@ impl Compiler {
         latest.interfaces = interfaces.into();
         latest.timeouts = Arc::new(compile_timeouts(timeouts));
         latest.settings = settings;
-        Compiler { hash_key, latest }
+        Compiler { hash_key, latest, leased: BTreeMap::new() }
+    }
+
+    /// Has tenures hang on these signs of life.
+    pub fn set_pulse(&mut self, pulse: Arc<Pulse>) {
+        self.latest.pulse = pulse;
+    }
+
+    /// Has the next snapshot have these tenures and, as far as it has them, their addresses.
+    pub fn set_tenures(&mut self, tenures: Arc<[Tenure]>, leased: BTreeMap<Ipv4Addr, Leased>) {
+        self.latest.tenures = tenures;
+        self.leased = leased;
+    }
+
+    /// The snapshot of the next generation, with other virtual routers to listen to.
+    pub fn set_watched(&mut self, watched: BTreeSet<(InterfaceId, u8)>) -> Arc<Snapshot> {
+        self.latest.generation += 1;
+        let mut set = snapshot::set(self.hash_key);
+        set.extend(watched);
+        self.latest.watched = Arc::new(set);
+        Arc::new(self.latest.clone())
     }
 
     /// The latest snapshot.
@@ -91,16 +114,20 @@ impl Compiler {
             u16::try_from(number).ok().map(InterfaceId)
         };
         let mut addresses = snapshot::map(self.hash_key);
+        let mut leased = snapshot::map(self.hash_key);
         let mut routes = Vec::new();
         let mut kernel_hosts = snapshot::set(self.hash_key);
-        let mut metrics = std::collections::BTreeMap::new();
+        let mut metrics = BTreeMap::new();
         for row in desired.routes(None) {
             let (IpNet::V4(prefix), Some(interface)) = (row.route.prefix, interface(&row.route.device)) else {
                 continue;
             };
             match row.route.scope {
                 RouteScope::Host => {
-                    addresses.entry(prefix.addr()).or_insert(interface);
+                    match self.leased.get(&prefix.addr()).filter(|leased| leased.interface == interface) {
+                        Some(lease) => drop(leased.insert(prefix.addr(), lease.clone())),
+                        None => drop(addresses.entry(prefix.addr()).or_insert(interface)),
+                    }
                     continue;
                 }
                 RouteScope::KniHost => {
@@ -117,6 +144,7 @@ impl Compiler {
             }
         }
         self.latest.addresses = Arc::new(addresses);
+        self.latest.leased = Arc::new(leased);
         self.latest.kernel_hosts = Arc::new(kernel_hosts);
         self.latest.routes = Arc::new(Routes::new(self.latest.routes.generation.wrapping_add(1), routes));
     }

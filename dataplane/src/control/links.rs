@@ -15,6 +15,9 @@ use ractor::ActorRef;
 /// How often ports and twins are looked at.
 pub(super) const LOOK: Duration = Duration::from_millis(200);
 
+/// How often while there are tenures: a link that is down ends them.
+pub(super) const LOOK_OF_A_MASTER: Duration = Duration::from_millis(10);
+
 /// Where the kernel lists the multicast groups its devices are in.
 const GROUPS: &str = "/proc/thread-self/net/dev_mcast";
 
@@ -63,6 +66,9 @@ impl State {
             let _ = events.send(Event::Link { device: device.to_owned(), up });
             back.extend(up.then(|| device.to_owned()));
         });
+        for (interface, up) in self.ports.links() {
+            self.tenures.pulse().set_link(interface, up);
+        }
         let (now, crew) = (self.now(), &mut self.crew);
         for interface in back.iter().filter_map(|device| self.ports.interface(device)) {
             self.neighbours.doubt(interface, now, |action| carry_out(crew, action));

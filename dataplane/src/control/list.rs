@@ -44,7 +44,8 @@ pub(super) fn rows(state: &State, query: &Query) -> Result<Vec<Row>, Refusal> {
         Query::LocalAddresses { service } => locals(state, service.as_ref()),
         Query::Stats => Ok(vec![Row::Stats(Box::new(books::stats(state)))]),
         Query::Saved => Ok(state.desired.claims(Owner::Operator).into_iter().map(Row::Saved).collect()),
-        Query::Connections | Query::Explain(_) | Query::Tenures => Ok(Vec::new()),
+        Query::Tenures => Ok(state.tenures.rows().map(|row| Row::Tenure(Box::new(row))).collect()),
+        Query::Connections | Query::Explain(_) => Ok(Vec::new()),
     }
 }
 

@@ -134,6 +134,8 @@ pub enum ControlMessage {
         /// Takes the answer.
         reply: RpcReplyPort<Box<Question>>,
     },
+    /// Drop every tenure, with its last wills; reply when they are on their way.
+    Resign(RpcReplyPort<()>),
     /// Do what is due. Sent by a timer that waits for the reply, so that ticks never pile up.
     Tick(RpcReplyPort<()>),
 }

@@ -20,6 +20,7 @@ mod rates;
 mod reclaim;
 mod server;
 mod state;
+mod tenure;
 
 pub use actor::Control;
 pub use compile::Compiler;
@@ -27,3 +28,4 @@ pub use crew::{Crew, Member};
 pub use fill::Fill;
 pub use persist::{RestoreError, StateFile, keep};
 pub use state::State;
+pub use tenure::{Leases, Tenures};

@@ -22,8 +22,9 @@ use super::desired::Desired;
 use super::ending::Endings;
 use super::fill::Fill;
 use super::ledger::Ledger;
-use super::links::LOOK;
+use super::links::{LOOK, LOOK_OF_A_MASTER};
 use super::loops::Loops;
+use super::tenure::{Leases, Tenures};
 use crate::ports::Ports;
 use crate::worker::{Answer, Mail, Question};
 
@@ -50,6 +51,7 @@ pub struct State {
     pub(super) captures: Captures,
     pub(super) events: broadcast::Sender<Event>,
     pub(super) fill: Fill,
+    pub(super) tenures: Tenures,
     /// Takes what is to be saved of the operator's objects.
     saved: watch::Sender<Desired>,
     /// Who waits for a page, by worker, in the order the pages were sent.
@@ -65,7 +67,14 @@ pub struct State {
 
 impl State {
     /// The state in which nothing is configured.
-    pub fn new(desired: Desired, compiler: Compiler, crew: Crew, neighbours: Neighbours, ports: Ports) -> Self {
+    pub fn new(
+        desired: Desired,
+        compiler: Compiler,
+        crew: Crew,
+        neighbours: Neighbours,
+        ports: Ports,
+        tenures: Tenures,
+    ) -> Self {
         let pages = crew.members().iter().map(|_| VecDeque::new()).collect();
         let questions = crew.members().iter().map(|_| VecDeque::new()).collect();
         let (events, _) = broadcast::channel(EVENTS);
@@ -86,6 +95,7 @@ impl State {
             captures: Captures::default(),
             events,
             fill,
+            tenures,
             saved,
             pages,
             questions,
@@ -110,6 +120,11 @@ impl State {
         self.saved.subscribe()
     }
 
+    /// The leases of tenures, to be renewed.
+    pub fn leases(&self) -> Leases {
+        self.tenures.leases().clone()
+    }
+
     /// The generation in force.
     pub fn generation(&self) -> u64 {
         self.compiler.latest().generation
@@ -125,6 +140,7 @@ impl State {
     /// Why they cannot be made, and then nothing changed; or which worker is stuck, and then it will run them when it
     /// goes on.
     pub async fn apply(&mut self, owner: Owner, changes: &[Change]) -> Result<u64, Refusal> {
+        self.check_not_leased(owner, changes)?;
         let before = self.desired.clone();
         let effective = self.desired.apply(owner, changes)?;
         if owner == Owner::Operator {
@@ -228,6 +244,7 @@ impl State {
         let asked = Instant::now();
         loop {
             self.collect();
+            self.tend();
             let Some(worker) = self.crew.behind(generation).next() else { return Ok(()) };
             if asked.elapsed() > PATIENCE {
                 return Err(self.stuck(worker));
@@ -288,6 +305,7 @@ impl State {
     /// Does what is due.
     pub fn tick(&mut self) {
         self.collect();
+        self.tend();
         let now = self.now();
         let crew = &mut self.crew;
         while let Some(note) = crew.note() {
@@ -304,7 +322,8 @@ impl State {
         }
         self.tend_servers();
         self.loops.sample(now, &self.crew);
-        if self.looked.is_none_or(|looked| looked.elapsed() > LOOK) {
+        let look = if self.tenures.is_empty() { LOOK } else { LOOK_OF_A_MASTER };
+        if self.looked.is_none_or(|looked| looked.elapsed() > look) {
             self.looked = Some(Instant::now());
             self.look_at_links();
         }

@@ -15,6 +15,7 @@ use tracing::warn;
 use super::connection::Connection;
 use super::limiter::Limiter;
 use super::{Access, Listener, Peer};
+use crate::control::Leases;
 use crate::control::message::ControlMessage;
 
 /// How many clients that may only observe are served at once.
@@ -48,6 +49,7 @@ pub(super) struct Shared {
     pub(super) access: Access,
     pub(super) identity: Identity,
     pub(super) control: ActorRef<ControlMessage>,
+    pub(super) leases: Leases,
     pub(super) shutdown: CancellationToken,
     /// For lines about peers that break the rules.
     pub(super) complaints: Limiter,
@@ -57,11 +59,11 @@ pub(super) struct Shared {
 pub async fn serve(
     listener: Listener,
     access: Access,
-    control: ActorRef<ControlMessage>,
+    (control, leases): (ActorRef<ControlMessage>, Leases),
     identity: Identity,
     shutdown: CancellationToken,
 ) {
-    let shared = Arc::new(Shared { access, identity, control, shutdown, complaints: Limiter::default() });
+    let shared = Arc::new(Shared { access, identity, control, leases, shutdown, complaints: Limiter::default() });
     let places =
         Places { observers: Semaphore::new(MAX_OBSERVERS).into(), operators: Semaphore::new(MAX_OPERATORS).into() };
     let mut connections = JoinSet::new();

@@ -24,8 +24,11 @@ impl Connection {
         let received = Instant::now();
         let what = call.to_string();
         self.check_vrrpd(&what)?;
-        let routine =
-            matches!(call, TenureCall::Renew { .. } | TenureCall::Advertise { .. } | TenureCall::Announce { .. });
+        if let TenureCall::Renew { id } = call {
+            // Control may be waiting for a worker, and is not needed.
+            return self.shared.leases.renew(id, received);
+        }
+        let routine = matches!(call, TenureCall::Advertise { .. } | TenureCall::Announce { .. });
         let outcome =
             self.ask(|reply| ControlMessage::Tenure { call, received, reply }).await.and_then(|outcome| outcome);
         match &outcome {

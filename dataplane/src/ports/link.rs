@@ -6,6 +6,7 @@ use anyhow::{Result, ensure};
 use api::LinkSettings;
 use api::config::PortDevice;
 use dpdk::Link;
+use engine::InterfaceId;
 use engine::snapshot::Twin;
 use tracing::warn;
 
@@ -23,6 +24,10 @@ pub(super) struct Underlying {
     told: Option<bool>,
     /// Whether every multicast frame is wanted, by the operator.
     all_multicast: bool,
+    /// Whether the twin is in a multicast group.
+    joined: bool,
+    /// Whether VRRP is listened to.
+    vrrp: bool,
     /// Whether the driver can change the reception of multicast.
     filters: bool,
     /// What the kernel gets of the port's frames.
@@ -36,6 +41,8 @@ impl Underlying {
             up: None,
             told: None,
             all_multicast: false,
+            joined: false,
+            vrrp: false,
             filters: true,
             twin,
         }
@@ -54,6 +61,15 @@ impl Named {
     pub(super) fn link(&self) -> Link {
         let link = self.port.link().unwrap_or(DOWN);
         Link { up: link.up && self.underlying.up.unwrap_or(true), ..link }
+    }
+
+    /// Receives multicast if anybody wants it.
+    fn follow_multicast(&mut self) {
+        let wanted = self.underlying.all_multicast || self.underlying.joined || self.underlying.vrrp;
+        if self.port.all_multicast() != wanted && self.underlying.filters {
+            // A port without a filter receives multicast in any case, and need not be asked again.
+            self.underlying.filters = self.port.set_all_multicast(wanted).is_ok();
+        }
     }
 }
 
@@ -94,12 +110,23 @@ impl Ports {
     pub fn follow_groups(&mut self, listening: &BTreeSet<&str>) {
         for (number, named) in self.ports.iter_mut().enumerate() {
             let Some(twin) = self.twins.get(number) else { return };
-            let wanted = named.underlying.all_multicast || listening.contains(twin.name());
-            if named.port.all_multicast() != wanted && named.underlying.filters {
-                // A port without a filter receives multicast in any case, and need not be asked again.
-                named.underlying.filters = named.port.set_all_multicast(wanted).is_ok();
-            }
+            named.underlying.joined = listening.contains(twin.name());
+            named.follow_multicast();
         }
+    }
+
+    /// Has these ports receive the multicast of VRRP.
+    pub fn listen_to_vrrp(&mut self, ports: &BTreeSet<InterfaceId>) {
+        for (number, named) in (0..).zip(&mut self.ports) {
+            named.underlying.vrrp = ports.contains(&InterfaceId(number));
+            named.follow_multicast();
+        }
+    }
+
+    /// How each link was when it was last told; one that was not is taken to be up.
+    pub fn links(&self) -> impl Iterator<Item = (InterfaceId, bool)> {
+        let links = self.ports.iter().map(|named| named.underlying.told.unwrap_or(true));
+        (0..).map(InterfaceId).zip(links)
     }
 
     /// Changes settings of a device.

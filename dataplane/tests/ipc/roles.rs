@@ -146,9 +146,9 @@ async fn mastership_is_for_vrrpd_only() {
     assert_eq!(refused.to_string(), wanted);
     let refused = server.client().await.watch(Vec::new()).await.unwrap_err();
     assert_eq!(refused.refusal().map(|refusal| refusal.kind), Some(RefusalKind::Denied), "{refused}");
-    let renew = Call { id: 1, request: Request::Tenure(TenureCall::Renew { id: 7 }) };
+    let hurry = Call { id: 1, request: Request::Tenure(TenureCall::Advertise { id: 7, router: 0 }) };
     let watch = Call { id: 2, request: Request::Watch(Vec::new()) };
-    let payloads = vec![encode(&hello(VERSION)).unwrap(), encode(&renew).unwrap(), encode(&watch).unwrap()];
+    let payloads = vec![encode(&hello(VERSION)).unwrap(), encode(&hurry).unwrap(), encode(&watch).unwrap()];
     let frames = converse_as(&server, VRRPD, 65_534, payloads).await;
     let answers: Vec<Answer> = frames[1..].iter().map(|frame| decode(frame).unwrap()).collect();
     let expected = [Reply::Done { generation: 0 }, Reply::Vrrp(VrrpEvent::Watching)];

@@ -16,9 +16,11 @@ use futures_util::{SinkExt, StreamExt};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sluice_dataplane::control::Leases;
 use sluice_dataplane::control::desired::{Desired, Device, Limits};
 use sluice_dataplane::control::message::ControlMessage;
 use sluice_dataplane::ipc::{Access, Identity, Listener, serve};
+use sluice_dataplane::worker::Clock;
 use tokio::net::UnixStream;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
@@ -117,6 +119,7 @@ impl Actor for Control {
             | ControlMessage::Find { .. }
             | ControlMessage::Page { .. }
             | ControlMessage::Ask { .. }
+            | ControlMessage::Resign(_)
             | ControlMessage::Tick(_) => {}
         }
         Ok(())
@@ -221,7 +224,8 @@ impl Server {
             Access { own_uid, group: Some(GROUP), group_name: "sluice".into(), daemons: vec![(VRRPD, Owner::Vrrpd)] };
         let identity = Identity { software: "1.2.3".into(), instance: "default".into(), boot_id: BootId(7), filled };
         let shutdown = CancellationToken::new();
-        let served = tokio::spawn(serve(listener, access, control.clone(), identity, shutdown.clone()));
+        let leases = Leases::new(Clock::start());
+        let served = tokio::spawn(serve(listener, access, (control.clone(), leases), identity, shutdown.clone()));
         Server { path, control, listings, shutdown, served, _directory: directory }
     }
 

@@ -1,0 +1,161 @@
+//! Whether a tenure can be held, and what it comes to: addresses for the desired state, and what workers send.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::ipc::{Refusal, RefusalKind};
+use api::vrrp::{Adverts, Router, Tenure, Vip};
+use api::{Address, Change, Object, ObjectKey};
+use engine::InterfaceId;
+use engine::tenure::Advert;
+
+use super::announcer::Target;
+use crate::control::State;
+
+/// The most addresses and peers of a router, as VRRP counts addresses.
+const MAX_ADDRESSES: usize = 255;
+
+/// The most announcements of an address in a round.
+const MAX_REPEAT: u32 = 255;
+
+/// The longest lease: whoever may be dead for longer is not master.
+const MAX_LEASE: Duration = Duration::from_secs(3600);
+
+/// What a tenure comes to, router by router.
+pub(super) struct Plan {
+    pub(super) adverts: Vec<Option<Arc<Advert>>>,
+    pub(super) targets: Vec<Vec<Target>>,
+}
+
+fn refuse(kind: RefusalKind, message: String) -> Refusal {
+    Refusal { kind, message, index: None }
+}
+
+fn invalid(message: String) -> Refusal {
+    refuse(RefusalKind::Invalid, message)
+}
+
+/// The objects that come with a tenure; an address that several of its routers have comes once.
+pub(super) fn objects(tenure: &Tenure) -> BTreeSet<(IpAddr, String, u8)> {
+    let vips = tenure.routers.iter().flat_map(|router| &router.addresses);
+    vips.map(|vip| (vip.address, vip.device.clone(), vip.prefix_len)).collect()
+}
+
+pub(super) fn addition((address, device, prefix_len): &(IpAddr, String, u8)) -> Change {
+    let (address, device) = (*address, device.clone());
+    Change::Add(Object::Address(Address { address, prefix_len: *prefix_len, device, sapool: false }))
+}
+
+pub(super) fn deletion((address, device, _): &(IpAddr, String, u8)) -> Change {
+    Change::delete(ObjectKey::Address { address: *address, device: device.clone() })
+}
+
+impl State {
+    /// Plans a tenure.
+    ///
+    /// # Errors
+    /// Why it cannot be held.
+    pub(super) fn plan(&self, tenure: &Tenure) -> Result<Plan, Refusal> {
+        let Tenure { name, lease, routers, .. } = tenure;
+        if !self.fill.is_filled() {
+            let message = format!("tenure of {name}: not everybody's objects are there yet; claim it when they are");
+            return Err(invalid(message));
+        }
+        if lease.is_zero() || *lease > MAX_LEASE {
+            return Err(invalid(format!("tenure of {name}: a lease of {lease:?} is not above 0 and at most an hour")));
+        }
+        if routers.is_empty() {
+            return Err(invalid(format!("tenure of {name}: it has no virtual router; name at least one")));
+        }
+        self.check_single(tenure)?;
+        let mut plan = Plan { adverts: Vec::new(), targets: Vec::new() };
+        for router in routers {
+            let refuse =
+                |refusal: Refusal| Refusal { message: format!("tenure of {name}: {}", refusal.message), ..refusal };
+            check_sizes(router).map_err(refuse)?;
+            let advert = router.adverts.as_ref().map(|adverts| self.plan_advert(adverts)).transpose();
+            plan.adverts.push(advert.map_err(refuse)?.map(Arc::new));
+            let targets: Result<_, Refusal> = router.addresses.iter().map(|vip| self.plan_address(vip)).collect();
+            plan.targets.push(targets.map_err(refuse)?);
+        }
+        Ok(plan)
+    }
+
+    /// Refuses a virtual router that another tenure has, or that it has twice.
+    fn check_single(&self, tenure: &Tenure) -> Result<(), Refusal> {
+        let others = self.tenures.held().filter(|other| other.id != tenure.id);
+        let mut taken = BTreeSet::new();
+        for (owner, router) in
+            others.chain([tenure]).flat_map(|one| one.routers.iter().map(move |router| (one, router)))
+        {
+            let Some(Adverts { device, fields, .. }) = &router.adverts else { continue };
+            if !taken.insert((device, fields.vrid)) {
+                let message = format!("VRID {} on {device} is in the tenure of {} already", fields.vrid, owner.name);
+                return Err(refuse(RefusalKind::Exists, message));
+            }
+        }
+        Ok(())
+    }
+
+    fn plan_advert(&self, adverts: &Adverts) -> Result<Advert, Refusal> {
+        let Adverts { device, source, fields, addresses, peers } = adverts;
+        let interface = self.interface_of(device)?;
+        let what = format!("VRID {} on {device}", fields.vrid);
+        if !self.tenures.pulse().is_up(interface) {
+            return Err(invalid(format!("{what}: the link is down; claim it when it is up")));
+        }
+        let addresses: Vec<Ipv4Addr> = addresses.iter().map(|address| v4(*address)).collect::<Result<_, _>>()?;
+        let peers: Vec<Ipv4Addr> = peers.iter().map(|address| v4(*address)).collect::<Result<_, _>>()?;
+        Advert::new((interface, v4(*source)?), *fields, &addresses, &peers)
+            .map_err(|error| invalid(format!("{what}: {error}")))
+    }
+
+    fn plan_address(&self, vip: &Vip) -> Result<Target, Refusal> {
+        Ok((self.interface_of(&vip.device)?, v4(vip.address)?))
+    }
+
+    fn interface_of(&self, device: &str) -> Result<InterfaceId, Refusal> {
+        self.desired.device(device)?;
+        self.ports.interface(device).ok_or_else(|| invalid(format!("device {device} is no port")))
+    }
+
+    /// Refuses an address to come with a tenure that is here without one.
+    pub(super) fn check_absent(&self, changes: &[Change]) -> Result<(), Refusal> {
+        for change in changes {
+            let Change::Add(Object::Address(address)) = change else { continue };
+            if let Some(view) = self.desired.address(address.address, &address.device) {
+                let Address { address, device, .. } = &view.address;
+                let message = format!(
+                    "address {address} on {device} is that of {} already, and would stay when another machine is master; \
+                     delete it there, or give it another VIP",
+                    view.owners
+                );
+                return Err(refuse(RefusalKind::Owned, message));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check_sizes(router: &Router) -> Result<(), Refusal> {
+    let how = &router.announcements;
+    let repeat = how.master.repeat.max(how.refresh_repeat);
+    if repeat > MAX_REPEAT {
+        return Err(invalid(format!("{repeat} announcements in a round are more than {MAX_REPEAT}")));
+    }
+    let peers = router.adverts.as_ref().map_or(0, |adverts| adverts.peers.len());
+    let most = router.addresses.len().max(peers);
+    if most > MAX_ADDRESSES {
+        return Err(invalid(format!("{most} addresses or peers of a virtual router are more than {MAX_ADDRESSES}")));
+    }
+    Ok(())
+}
+
+fn v4(address: IpAddr) -> Result<Ipv4Addr, Refusal> {
+    match address {
+        IpAddr::V4(address) => Ok(address),
+        IpAddr::V6(_) => Err(invalid(format!("address {address} is IPv6, and IPv6 comes later; use an IPv4 address"))),
+    }
+}
