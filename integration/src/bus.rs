@@ -29,8 +29,8 @@ impl Bus {
     /// # Errors
     /// When it does not start.
     pub fn start(lab: &Lab) -> Result<Bus, LabError> {
-        let policy = concat!(env!("CARGO_MANIFEST_DIR"), "/../systemd/dbus/org.sluice.Dataplane1.conf");
-        Bus::start_with(lab, &format!("<include>{policy}</include>"))
+        let policy = concat!(env!("CARGO_MANIFEST_DIR"), "/../systemd/dbus");
+        Bus::start_with(lab, &format!("<includedir>{policy}</includedir>"))
     }
 
     /// The same with a policy that lets everybody do everything.

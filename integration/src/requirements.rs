@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use crate::error::{Attempt, LabError};
 
 /// The programs the lab runs, with the Debian package of each.
-const TOOLS: [(&str, &str); 15] = [
+const TOOLS: [(&str, &str); 16] = [
     ("bird", "bird2"),
     ("busctl", "systemd"),
     ("curl", "curl"),
@@ -12,6 +12,7 @@ const TOOLS: [(&str, &str); 15] = [
     ("ethtool", "ethtool"),
     ("ip", "iproute2"),
     ("iperf3", "iperf3"),
+    ("keepalived", "keepalived"),
     ("nginx", "nginx-light"),
     ("ping", "iputils-ping"),
     ("setpriv", "util-linux"),

@@ -103,6 +103,11 @@ impl Member {
         &self.counters
     }
 
+    /// What the election goes by before tracking: as configured, or as the operator set it.
+    pub fn priority(&self) -> u8 {
+        self.priority.get()
+    }
+
     /// The master, unless it is this router, or none was heard since this one began to listen.
     pub fn master(&self) -> Option<&MasterSeen> {
         self.master.as_ref()

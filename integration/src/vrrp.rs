@@ -1,0 +1,90 @@
+//! VRRP routers: ours, and keepalived as their peer.
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::error::{Attempt, LabError};
+use crate::lab::Lab;
+use crate::netns::Namespace;
+use crate::process::Process;
+use crate::requirements::binary;
+
+const START_UP: Duration = Duration::from_secs(30);
+
+/// A VRRP daemon, until it is dropped.
+#[derive(Debug)]
+pub struct VrrpRouter(Process);
+
+impl VrrpRouter {
+    /// Starts a `sluice-vrrpd` in a namespace of the lab, and waits until it listens. Its name tells it from others.
+    ///
+    /// # Errors
+    /// When its configuration cannot be written, or it does not start.
+    pub fn vrrpd(lab: &Lab, namespace: &Namespace, name: &str, configuration: &str) -> Result<VrrpRouter, LabError> {
+        let file = write(lab.directory(), &format!("{name}.toml"), configuration)?;
+        let mut command = namespace.command(binary("sluice-vrrpd")?);
+        command.arg("--config").arg(file);
+        // The log of a predecessor of that name is in the same file.
+        let ready = |log: &str| log.matches(" ready").count();
+        let log = lab.directory().join(format!("{name}.log"));
+        let before = fs::read_to_string(log).map_or(0, |log| ready(&log));
+        let mut process = Process::start(name, &mut command, lab.directory())?;
+        process.until("vrrpd to listen", START_UP, |process| Ok((ready(&process.log()) > before).then_some(())))?;
+        Ok(VrrpRouter(process))
+    }
+
+    /// Starts a keepalived.
+    ///
+    /// # Errors
+    /// As [`VrrpRouter::vrrpd`].
+    pub fn keepalived(
+        lab: &Lab,
+        namespace: &Namespace,
+        name: &str,
+        configuration: &str,
+    ) -> Result<VrrpRouter, LabError> {
+        let file = write(lab.directory(), &format!("{name}.conf"), configuration)?;
+        let mut command = namespace.command("keepalived");
+        command.args(["-P", "-n", "-l", "-D", "-f"]).arg(file);
+        for (option, extension) in [("-p", "pid"), ("-r", "vrrp.pid")] {
+            command.arg(option).arg(lab.directory().join(format!("{name}.{extension}")));
+        }
+        let mut process = Process::start(name, &mut command, lab.directory())?;
+        process.until("keepalived to listen", START_UP, |process| {
+            Ok(process.log().contains("Entering BACKUP STATE").then_some(()))
+        })?;
+        Ok(VrrpRouter(process))
+    }
+
+    /// Sends a signal, and waits for its end.
+    ///
+    /// # Errors
+    /// When it has ended before, or does not end.
+    pub fn end(&mut self, signal: Signal) -> Result<ExitStatus, LabError> {
+        self.0.signal(signal)?;
+        self.0.wait(START_UP)
+    }
+
+    /// Sends a signal.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn signal(&mut self, signal: Signal) -> Result<(), LabError> {
+        self.0.signal(signal)
+    }
+
+    /// What it has printed, with what those of the same name before it had.
+    pub fn log(&self) -> String {
+        self.0.log()
+    }
+}
+
+fn write(directory: &Path, name: &str, text: &str) -> Result<std::path::PathBuf, LabError> {
+    let file = directory.join(name);
+    fs::write(&file, text).attempt(|| format!("write {}", file.display()))?;
+    Ok(file)
+}

@@ -1,0 +1,191 @@
+//! The object of a virtual router.
+
+use super::authority::Authority;
+use super::error::{BusError, Result};
+use crate::daemon::Daemon;
+use crate::report::{Report, state_name};
+use crate::supervisor::Word;
+use net::vrrp::VrrpError;
+use serde::Serialize;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::num::NonZeroU8;
+use std::time::{Duration, UNIX_EPOCH};
+use tracing::info;
+use zbus::message::Header;
+use zbus::{Connection, interface};
+
+/// The properties that change.
+pub(super) const CHANGING: [&str; 9] = [
+    "State",
+    "Priority",
+    "EffectivePriority",
+    "Master",
+    "MasterPriority",
+    "Released",
+    "Conflict",
+    "Addresses",
+    "Transitions",
+];
+
+/// A virtual router.
+pub(super) struct Instance {
+    pub(super) daemon: Daemon,
+    pub(super) authority: Authority,
+    /// How it was a moment ago.
+    pub(super) report: Report,
+}
+
+impl Instance {
+    async fn tell(&self, connection: &Connection, call: &Header<'_>, word: Word) -> Result<()> {
+        let uid = self.authority.admit(connection, call).await?;
+        let name = &self.report.name;
+        info!(uid, instance = name, "over the bus: {word:?}");
+        match self.daemon.tell(name.clone(), word).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(BusError::NotFound(format!("there is no instance {name} any more"))),
+            Err(error) => Err(BusError::Timeout(error.to_string())),
+        }
+    }
+}
+
+#[interface(name = "org.sluice.Vrrp1.Instance", introspection_docs = false)]
+impl Instance {
+    #[zbus(property(emits_changed_signal = "const"))]
+    async fn name(&self) -> String {
+        self.report.name.clone()
+    }
+
+    /// Empty without one.
+    #[zbus(property(emits_changed_signal = "const"))]
+    async fn sync_group(&self) -> String {
+        self.report.sync_group.clone().unwrap_or_default()
+    }
+
+    #[zbus(property(emits_changed_signal = "const"))]
+    async fn interface(&self) -> String {
+        self.report.interface.clone()
+    }
+
+    #[zbus(property(emits_changed_signal = "const"), name = "VRID")]
+    async fn vrid(&self) -> u8 {
+        self.report.vrid.get()
+    }
+
+    #[zbus(property(emits_changed_signal = "const"))]
+    async fn version(&self) -> u8 {
+        self.report.version
+    }
+
+    #[zbus(property)]
+    async fn addresses(&self) -> Vec<String> {
+        self.report.addresses.iter().map(IpAddr::to_string).collect()
+    }
+
+    #[zbus(property)]
+    async fn state(&self) -> &'static str {
+        state_name(self.report.state)
+    }
+
+    #[zbus(property)]
+    async fn priority(&self) -> u8 {
+        self.report.priority
+    }
+
+    #[zbus(property)]
+    async fn effective_priority(&self) -> u8 {
+        self.report.effective_priority
+    }
+
+    /// Empty when it is this router, or none is known.
+    #[zbus(property)]
+    async fn master(&self) -> String {
+        self.report.master.as_ref().map(|master| master.address.to_string()).unwrap_or_default()
+    }
+
+    #[zbus(property)]
+    async fn master_priority(&self) -> u8 {
+        self.report.master.as_ref().map_or(0, |master| master.priority)
+    }
+
+    #[zbus(property)]
+    async fn released(&self) -> bool {
+        self.report.is_released
+    }
+
+    /// Empty without one.
+    #[zbus(property)]
+    async fn conflict(&self) -> String {
+        self.report.conflict.map(|with| with.to_string()).unwrap_or_default()
+    }
+
+    /// Milliseconds since 1970, from, to, why; the newest last.
+    #[zbus(property)]
+    async fn transitions(&self) -> Vec<(u64, &'static str, &'static str, String)> {
+        let transition = |turn: &crate::report::Transition| {
+            let since_1970 = turn.at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
+            (since_1970, state_name(turn.from), state_name(turn.to), turn.reason.clone())
+        };
+        self.report.transitions.iter().map(transition).collect()
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    async fn counters(&self) -> HashMap<String, u64> {
+        let counters = &self.report.counters;
+        let heard = [("received", counters.received), ("stops", counters.stops), ("own", counters.own)];
+        let sums = heard.into_iter().chain([("sent", self.report.sent)]).map(|(name, count)| (name.to_owned(), count));
+        let errors = VrrpError::ALL.into_iter().map(|error| (error_name(error), counters.errors[error as usize]));
+        sums.chain(errors).collect()
+    }
+
+    /// Sets the priority before tracking, until the configuration is another or vrrpd is started anew.
+    #[zbus(name = "SetPriority")]
+    async fn change_priority(
+        &self,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] call: Header<'_>,
+        priority: u8,
+    ) -> Result<()> {
+        let priority = NonZeroU8::new(priority)
+            .ok_or_else(|| BusError::Invalid("priority 0 is out of range, which is 1 to 255".into()))?;
+        self.tell(connection, &call, Word::Priority(priority)).await
+    }
+
+    /// Holds it in backup for so many seconds; 0: until it is resumed.
+    async fn release(
+        &self,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] call: Header<'_>,
+        seconds: u32,
+    ) -> Result<()> {
+        let period = Some(seconds).filter(|seconds| *seconds > 0).map(|seconds| Duration::from_secs(seconds.into()));
+        self.tell(connection, &call, Word::Release(period)).await
+    }
+
+    async fn resume(
+        &self,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] call: Header<'_>,
+    ) -> Result<()> {
+        self.tell(connection, &call, Word::Resume).await
+    }
+
+    /// Announces the addresses now, if it is master.
+    async fn send_garp(
+        &self,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] call: Header<'_>,
+    ) -> Result<()> {
+        self.tell(connection, &call, Word::Announce).await
+    }
+}
+
+/// As serde has it, which is how recordings name them too.
+fn error_name(error: VrrpError) -> String {
+    #[derive(Serialize)]
+    struct Named(VrrpError);
+    match serde_json::to_value(Named(error)) {
+        Ok(serde_json::Value::String(name)) => name,
+        _ => error.to_string(),
+    }
+}

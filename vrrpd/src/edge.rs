@@ -1,0 +1,169 @@
+//! What connects one member of a group to its interface.
+
+use crate::actor::{GroupMessage, Surroundings};
+use crate::kernel::{Holder, Interface, Interfaces, Message, VrrpSocket};
+use crate::plan::MemberPlan;
+use crate::{Advert, Input, Member, Standing, Task};
+use api::config::TrackedInterface;
+use net::vrrp::{GROUP_V4, GROUP_V6};
+use ractor::ActorRef;
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tracing::warn;
+
+/// How long a socket rests that has more to say than others have patience for.
+const REST: Duration = Duration::from_millis(1);
+
+/// A member's socket and its addresses.
+pub(crate) struct Edge {
+    plan: MemberPlan,
+    socket: Option<(Arc<VrrpSocket>, Task)>,
+    /// The index of the interface on which no socket could be opened.
+    refused: Option<u32>,
+    /// What the state machine was told last.
+    told: Vec<Input>,
+    /// Its addresses.
+    pub(crate) holder: Holder,
+    /// Advertisements that were sent.
+    pub(crate) sent: u64,
+}
+
+impl Edge {
+    pub(crate) fn new(plan: &MemberPlan, around: &Surroundings) -> Self {
+        let (addresses, frames) = (around.addresses.clone(), Arc::clone(&around.frames));
+        let holder = Holder::start(plan.clone(), around.interfaces.clone(), addresses, frames);
+        Self { plan: plan.clone(), socket: None, refused: None, told: Vec::new(), holder, sent: 0 }
+    }
+
+    /// Goes along with the interfaces. Returns what of that is news to the state machine.
+    pub(crate) fn follow(
+        &mut self,
+        index: usize,
+        member: &Member,
+        interfaces: &Interfaces,
+        actor: &ActorRef<GroupMessage>,
+    ) -> Vec<Input> {
+        let interface = interfaces.get(&self.plan.interface);
+        self.connect(index, member, interface, actor);
+        let ipv6 = member.settings().addresses.iter().any(IpAddr::is_ipv6);
+        // An owner's addresses are its own.
+        let virtual_addresses = if member.is_owner() { &[][..] } else { &self.plan.addresses };
+        let source = interface.and_then(|interface| match self.plan.source {
+            Some(source) => Some(source).filter(|source| interface.has(*source)),
+            None => interface.primary(ipv6, virtual_addresses),
+        });
+        let up = self.socket.is_some() && interface.is_some_and(|interface| interface.up);
+        let mut now = vec![Input::Source { member: index, address: source }, Input::Interface { member: index, up }];
+        now.extend(self.plan.track_interfaces.iter().map(|tracked| Input::Tracked {
+            member: index,
+            name: format!("interface {}", tracked.name),
+            standing: standing(tracked, interfaces.get(&tracked.name).is_some_and(|interface| interface.up)),
+        }));
+        let news = now.iter().filter(|input| !self.told.contains(input)).cloned().collect();
+        self.told = now;
+        news
+    }
+
+    /// Whether a predecessor left its addresses on the interface.
+    pub(crate) fn is_left(&self, interfaces: &Interfaces) -> bool {
+        let Some(interface) = interfaces.get(&self.plan.interface) else { return false };
+        let is_left = |addr: IpAddr| interface.addresses.iter().any(|there| there.ours && there.net.addr() == addr);
+        self.plan.addresses.iter().all(|net| is_left(net.addr()))
+    }
+
+    /// The next message that was received.
+    pub(crate) fn receive(&self) -> Option<Message> {
+        self.socket.as_ref().and_then(|(socket, _)| socket.receive())
+    }
+
+    /// Sends an advertisement to the group, or to every peer.
+    ///
+    /// # Errors
+    /// The last one, when it could not be sent to each.
+    pub(crate) fn send(&mut self, advert: &Advert) -> io::Result<()> {
+        let Some((socket, _)) = &self.socket else { return Ok(()) };
+        let group: [IpAddr; 1] = [if advert.source.is_ipv6() { GROUP_V6.into() } else { GROUP_V4.into() }];
+        let to = if self.plan.peers.is_empty() { &group[..] } else { &self.plan.peers };
+        let mut outcome = Ok(());
+        for destination in to {
+            match socket.send(advert, *destination) {
+                Ok(()) => self.sent += 1,
+                Err(error) => outcome = Err(error),
+            }
+        }
+        outcome
+    }
+
+    /// Opens the socket when the interface has come, or has come anew.
+    fn connect(
+        &mut self,
+        index: usize,
+        member: &Member,
+        interface: Option<&Interface>,
+        actor: &ActorRef<GroupMessage>,
+    ) {
+        let Some(interface) = interface else {
+            self.socket = None;
+            return;
+        };
+        if self.socket.as_ref().is_some_and(|(socket, _)| socket.index() == interface.index) {
+            return;
+        }
+        let (settings, multicast) = (member.settings(), self.plan.peers.is_empty());
+        let ipv6 = settings.addresses.iter().any(IpAddr::is_ipv6);
+        match VrrpSocket::open(&self.plan.interface, interface.index, ipv6, settings.vrid, multicast) {
+            Ok(socket) => {
+                let socket = Arc::new(socket);
+                let task = Task::spawn(listen(index, Arc::clone(&socket), actor.clone()));
+                self.socket = Some((socket, task));
+            }
+            Err(error) => {
+                self.socket = None;
+                if self.refused.replace(interface.index) != Some(interface.index) {
+                    let (instance, interface) = (&self.plan.name, &self.plan.interface);
+                    warn!(instance, interface, %error, "cannot send and receive VRRP; is CAP_NET_RAW there?");
+                }
+            }
+        }
+    }
+}
+
+/// Has the actor read the socket whenever there may be something.
+async fn listen(member: usize, socket: Arc<VrrpSocket>, actor: ActorRef<GroupMessage>) {
+    while let Ok(mut ready) = socket.readable().await {
+        let (done, drained) = oneshot::channel();
+        if actor.cast(GroupMessage::Readable { member, done }).is_err() {
+            return;
+        }
+        match drained.await {
+            Ok(true) => ready.clear_ready(),
+            Ok(false) => tokio::time::sleep(REST).await,
+            Err(_) => return,
+        }
+    }
+}
+
+/// As keepalived weighs: a positive weight counts while the link is up, a negative one while it is down.
+fn standing(tracked: &TrackedInterface, up: bool) -> Standing {
+    match (tracked.weight, up) {
+        (0, false) => Standing::Fault,
+        (weight @ 1.., true) | (weight @ ..0, false) => Standing::Weight(weight),
+        _ => Standing::Weight(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_weigh_as_with_keepalived() {
+        let of = |weight, up| standing(&TrackedInterface { name: "eth1".into(), weight }, up);
+        assert_eq!((of(0, true), of(0, false)), (Standing::Weight(0), Standing::Fault));
+        assert_eq!((of(20, true), of(20, false)), (Standing::Weight(20), Standing::Weight(0)));
+        assert_eq!((of(-20, true), of(-20, false)), (Standing::Weight(0), Standing::Weight(-20)));
+    }
+}

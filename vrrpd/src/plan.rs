@@ -1,0 +1,145 @@
+//! What the configuration asks for, group by group.
+
+use crate::{Checksum, MemberSettings, Sender, Settings};
+use api::config::{self, TrackedInterface, VrrpInstance};
+use api::vrrp::{Announcements, Rounds};
+use ipnet::IpNet;
+use std::net::IpAddr;
+
+/// A sync group, or an instance of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupPlan {
+    /// What the state machine has to know.
+    pub settings: Settings,
+    /// The rest, by the same positions.
+    pub members: Vec<MemberPlan>,
+}
+
+/// What of an instance the state machine need not know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberPlan {
+    /// The instance's name.
+    pub name: String,
+    /// Its interface.
+    pub interface: String,
+    /// Every address that a master has, whether it is advertised or not.
+    pub addresses: Vec<IpNet>,
+    /// Where advertisements go; to the group when empty.
+    pub peers: Vec<IpAddr>,
+    /// Where they are to come from.
+    pub source: Option<IpAddr>,
+    /// How addresses are announced.
+    pub announcements: Announcements,
+    /// How they are announced again when somebody else has spoken for them.
+    pub lower_prio: Rounds,
+    /// The interfaces whose links count.
+    pub track_interfaces: Vec<TrackedInterface>,
+}
+
+/// What cannot be done as it is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("instance {instance}: {interface} is a port of the dataplane, and this vrrpd serves interfaces of the kernel")]
+pub struct OnPort {
+    /// The instance.
+    pub instance: String,
+    /// Its interface.
+    pub interface: String,
+}
+
+/// The groups of a configuration: its sync groups, then the instances that are in none.
+///
+/// # Errors
+/// When an instance is on a port.
+pub fn plans(config: &config::Config) -> Result<Vec<GroupPlan>, OnPort> {
+    let vrrp = &config.vrrp;
+    let is_port = |instance: &&VrrpInstance| config.dataplane.ports.iter().any(|port| port.name == instance.interface);
+    if let Some(wrong) = vrrp.instances.iter().find(is_port) {
+        return Err(OnPort { instance: wrong.name.clone(), interface: wrong.interface.clone() });
+    }
+    let in_groups = vrrp.sync_groups.iter().map(|group| {
+        let members: Vec<_> = group.members.iter().filter_map(|member| vrrp.instances.get(*member)).collect();
+        plan(&group.name, &members)
+    });
+    let is_alone =
+        |(number, _): &(usize, &VrrpInstance)| !vrrp.sync_groups.iter().any(|group| group.members.contains(number));
+    let alone =
+        vrrp.instances.iter().enumerate().filter(is_alone).map(|(_, instance)| plan(&instance.name, &[instance]));
+    Ok(in_groups.chain(alone).collect())
+}
+
+fn plan(name: &str, instances: &[&VrrpInstance]) -> GroupPlan {
+    let members = instances.iter().map(|instance| settings(instance)).collect();
+    // Addresses of the kernel need no lease: they are where vrrpd is.
+    let settings = Settings { name: name.to_owned(), lease: None, members };
+    GroupPlan { settings, members: instances.iter().map(|instance| member(instance)).collect() }
+}
+
+fn settings(instance: &VrrpInstance) -> MemberSettings {
+    MemberSettings {
+        name: instance.name.clone(),
+        version: instance.version,
+        vrid: instance.vrid,
+        priority: instance.priority,
+        interval: instance.interval,
+        addresses: instance.addresses.iter().map(IpNet::addr).collect(),
+        authentication: instance.authentication,
+        checksum: instance.checksum.map_or(Checksum::Auto, Checksum::Always),
+        preempt: instance.preempt,
+        preempt_delay: instance.preempt_delay,
+        lower_prio_no_advert: instance.lower_prio_no_advert,
+        sender: Sender::Daemon,
+    }
+}
+
+fn member(instance: &VrrpInstance) -> MemberPlan {
+    MemberPlan {
+        name: instance.name.clone(),
+        interface: instance.interface.clone(),
+        addresses: instance.addresses.iter().chain(&instance.excluded).copied().collect(),
+        peers: instance.peers.clone(),
+        source: instance.source,
+        announcements: instance.announcements,
+        lower_prio: instance.lower_prio,
+        track_interfaces: instance.track_interfaces.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn config(text: &str) -> config::Config {
+        config::Config::parse(text, Path::new("x.toml")).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn instance(name: &str, vrid: u8) -> String {
+        format!(
+            "[[vrrp.instance]]\nname = \"{name}\"\ninterface = \"eth0\"\nvirtual_router_id = {vrid}\n\
+             virtual_ipaddress = [\"10.0.0.{vrid}\"]\nvirtual_ipaddress_excluded = [\"fe80::{vrid}\"]\n"
+        )
+    }
+
+    #[test]
+    fn sync_groups_come_first_and_lone_instances_are_groups_of_one() {
+        let text = instance("a", 1) + &instance("b", 2) + &instance("c", 3);
+        let text = text + "[[vrrp.sync_group]]\nname = \"g\"\ngroup = [\"c\", \"a\"]\n";
+        let plans = plans(&config(&text)).unwrap();
+        let names = |plan: &GroupPlan| {
+            let members: Vec<String> = plan.members.iter().map(|member| member.name.clone()).collect();
+            (plan.settings.name.clone(), members.join(" "))
+        };
+        let named: Vec<_> = plans.iter().map(names).collect();
+        assert_eq!(named, [("g".to_owned(), "c a".to_owned()), ("b".to_owned(), "b".to_owned())]);
+        let b = &plans[1];
+        assert_eq!((b.settings.members[0].addresses.len(), b.members[0].addresses.len()), (1, 2));
+        assert_eq!(b.settings.members[0].checksum, Checksum::Auto);
+    }
+
+    #[test]
+    fn ports_are_the_dataplanes() {
+        let port = "[[dataplane.port]]\nname = \"eth0\"\ndevice = \"net_null0\"\n";
+        let refused = plans(&config(&(port.to_owned() + &instance("a", 1)))).unwrap_err();
+        assert_eq!((refused.instance.as_str(), refused.interface.as_str()), ("a", "eth0"));
+    }
+}

@@ -1,0 +1,213 @@
+//! The actor above the groups: it starts them as configured, changes what a new configuration changes, and starts anew
+//! what has failed.
+
+use crate::actor::{GroupActor, GroupMessage, Surroundings};
+use crate::kernel::{Addresses, Interfaces, PacketSocket, watch};
+use crate::plan::GroupPlan;
+use crate::report::Report;
+use crate::{Input, Task};
+use anyhow::{Context, Result};
+use ractor::rpc::CallResult;
+use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tracing::{error, info, warn};
+
+/// How long a group may take to answer.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// So many groups may fail within [`MEMORY`]; one more, and something is wrong that starting anew does not mend.
+const FAILURES: usize = 5;
+const MEMORY: Duration = Duration::from_secs(60);
+
+/// What the supervisor is asked.
+#[derive(Debug)]
+pub enum SupervisorMessage {
+    /// Have these groups, and no others.
+    Configure(Vec<GroupPlan>, RpcReplyPort<()>),
+    /// How all instances are, in the order of the configuration.
+    Report(RpcReplyPort<Vec<Report>>),
+    /// Pass that on to the group of the instance of that name; it answers whether there is one.
+    Tell(String, Word, RpcReplyPort<bool>),
+    /// Give up what is held, and end.
+    Release,
+    /// End, and leave everything as it stands for a successor.
+    Leave,
+}
+
+/// What the operator may say to an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// This is its priority from now on.
+    Priority(std::num::NonZeroU8),
+    /// It is to be backup, for so long or until [`Word::Resume`].
+    Release(Option<Duration>),
+    /// It may be master again.
+    Resume,
+    /// Its addresses are to be announced.
+    Announce,
+}
+
+/// The actor; all it has is its state.
+pub struct Supervisor;
+
+/// The groups.
+pub struct Groups {
+    around: Surroundings,
+    running: Vec<(GroupPlan, ActorRef<GroupMessage>)>,
+    failures: VecDeque<Instant>,
+    _interfaces: Task,
+}
+
+impl Groups {
+    /// None yet. `changed` is marked whenever a report may be another than before.
+    ///
+    /// # Errors
+    /// Without the capabilities CAP_NET_ADMIN and CAP_NET_RAW.
+    pub fn new(changed: tokio::sync::watch::Sender<()>) -> Result<Self> {
+        let frames = PacketSocket::open().context("cannot open a packet socket; CAP_NET_RAW is needed")?;
+        let (tell, interfaces) = tokio::sync::watch::channel(Arc::new(Interfaces::new()));
+        let around = Surroundings { interfaces, addresses: Addresses::open()?, frames: Arc::new(frames), changed };
+        Ok(Self { around, running: Vec::new(), failures: VecDeque::new(), _interfaces: Task::spawn(watch(tell)) })
+    }
+}
+
+impl Actor for Supervisor {
+    type Msg = SupervisorMessage;
+    type State = Groups;
+    type Arguments = Groups;
+
+    async fn pre_start(&self, _: ActorRef<SupervisorMessage>, groups: Groups) -> Result<Groups, ActorProcessingErr> {
+        Ok(groups)
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<SupervisorMessage>,
+        message: SupervisorMessage,
+        groups: &mut Groups,
+    ) -> Result<(), ActorProcessingErr> {
+        // A reply that nobody waits for any more is no error.
+        match message {
+            SupervisorMessage::Configure(plans, reply) => {
+                groups.configure(plans, &myself).await?;
+                let _ = reply.send(());
+            }
+            SupervisorMessage::Report(reply) => {
+                let mut reports = Vec::new();
+                for (_, group) in &groups.running {
+                    if let Ok(CallResult::Success(of_group)) = group.call(GroupMessage::Report, Some(PATIENCE)).await {
+                        reports.extend(of_group);
+                    }
+                }
+                let _ = reply.send(reports);
+            }
+            SupervisorMessage::Tell(instance, word, reply) => {
+                let _ = reply.send(groups.tell(&instance, word));
+            }
+            SupervisorMessage::Release => {
+                groups.end(|_| false).await;
+                myself.stop(None);
+            }
+            SupervisorMessage::Leave => {
+                // Without a word: its addresses stay, and a successor finds them.
+                groups.running.drain(..).for_each(|(_, group)| group.kill());
+                myself.stop(None);
+            }
+        }
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        myself: ActorRef<SupervisorMessage>,
+        event: SupervisionEvent,
+        groups: &mut Groups,
+    ) -> Result<(), ActorProcessingErr> {
+        if let SupervisionEvent::ActorFailed(cell, error) = event {
+            groups.failed(&cell, &error.to_string(), &myself).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Groups {
+    async fn configure(
+        &mut self,
+        plans: Vec<GroupPlan>,
+        supervisor: &ActorRef<SupervisorMessage>,
+    ) -> Result<(), ActorProcessingErr> {
+        self.end(|running| plans.contains(running)).await;
+        let mut before = std::mem::take(&mut self.running);
+        for plan in plans {
+            let kept = before.iter().position(|(running, _)| *running == plan).map(|at| before.swap_remove(at));
+            let next = match kept {
+                Some(kept) => kept,
+                None => self.start(plan, supervisor).await?,
+            };
+            self.running.push(next);
+        }
+        Ok(())
+    }
+
+    async fn start(
+        &self,
+        plan: GroupPlan,
+        supervisor: &ActorRef<SupervisorMessage>,
+    ) -> Result<(GroupPlan, ActorRef<GroupMessage>), ActorProcessingErr> {
+        let arguments = (plan.clone(), self.around.clone());
+        let (actor, _) = GroupActor::spawn_linked(None, GroupActor, arguments, supervisor.get_cell()).await?;
+        Ok((plan, actor))
+    }
+
+    /// Has those groups give up what they hold that are not to be kept.
+    async fn end(&mut self, keep: impl Fn(&GroupPlan) -> bool) {
+        let (kept, ended) = std::mem::take(&mut self.running).into_iter().partition(|(plan, _)| keep(plan));
+        self.running = kept;
+        let ended: Vec<(GroupPlan, ActorRef<GroupMessage>)> = ended;
+        let release = |(plan, group): (GroupPlan, ActorRef<GroupMessage>)| async move {
+            let name = plan.settings.name;
+            match group.call(GroupMessage::Release, Some(PATIENCE)).await {
+                Ok(CallResult::Success(())) => info!(group = name, "released"),
+                _ => warn!(group = name, "its addresses could not be removed"),
+            }
+        };
+        futures_util::future::join_all(ended.into_iter().map(release)).await;
+    }
+
+    async fn failed(
+        &mut self,
+        cell: &ractor::ActorCell,
+        error: &str,
+        supervisor: &ActorRef<SupervisorMessage>,
+    ) -> Result<(), ActorProcessingErr> {
+        let Some(at) = self.running.iter().position(|(_, group)| group.get_id() == cell.get_id()) else {
+            return Ok(());
+        };
+        let name = &self.running[at].0.settings.name;
+        error!(group = name, error, "failed; starting it anew");
+        self.failures.retain(|failure| failure.elapsed() < MEMORY);
+        self.failures.push_back(Instant::now());
+        if self.failures.len() > FAILURES {
+            return Err(format!("{FAILURES} groups failed within {} s", MEMORY.as_secs()).into());
+        }
+        // Its successor finds the addresses and is master at once, as after a restart of the process.
+        self.running[at] = self.start(self.running[at].0.clone(), supervisor).await?;
+        Ok(())
+    }
+
+    /// `false`: there is no such instance.
+    fn tell(&self, instance: &str, word: Word) -> bool {
+        let mut members = self.running.iter().flat_map(|(plan, group)| {
+            plan.members.iter().enumerate().map(move |(member, plan)| (member, plan.name.as_str(), group))
+        });
+        let Some((member, _, group)) = members.find(|(_, name, _)| *name == instance) else { return false };
+        let message = match word {
+            Word::Priority(priority) => GroupMessage::Tell(Input::Priority { member, priority }),
+            Word::Release(period) => GroupMessage::Tell(Input::Release { period }),
+            Word::Resume => GroupMessage::Tell(Input::Resume),
+            Word::Announce => GroupMessage::Announce { member },
+        };
+        group.cast(message).is_ok()
+    }
+}
