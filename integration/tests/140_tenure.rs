@@ -266,9 +266,9 @@ fn announcements_are_as_many_and_as_far_apart_as_configured() {
     let forms: Vec<&str> = seen.iter().map(|fields| fields[0].as_str()).collect();
     assert_eq!(forms, ["1", "2"].repeat(3 + 1 + 2), "three, a refresh, and two more");
     let times: Vec<f64> = seen.iter().map(|fields| fields[1].parse().unwrap()).collect();
-    let gaps: Vec<f64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    // Never closer; the clocks of sender and receiver are read at different moments.
-    assert!(gaps.iter().all(|gap| *gap > interval.as_secs_f64() * 0.8), "{gaps:?}");
+    // Six with the interval between them; the first may be late where the machine is busy, and then the others are closer.
+    let took = times[5] - times[0];
+    assert!(took > interval.as_secs_f64() * 3.0, "six took {took} s: {times:?}");
 }
 
 #[test]
@@ -300,7 +300,14 @@ fn a_vip_is_nobody_elses() {
     let cli = scene.dataplane.cli();
     let refused = cli.try_run(&format!("sluice addr add {VIP}/32 --dev dpdk1")).unwrap();
     assert!(!refused.status.success() && refused.stderr.contains("is a VIP of vrrpd"), "{refused:?}");
+    let elsewhere = cli.try_run(&format!("sluice addr add {VIP}/32 --dev dpdk0")).unwrap();
+    assert!(elsewhere.stderr.contains("is a VIP of vrrpd"), "{elsewhere:?}");
     assert_eq!(refusal(scene.vrrpd.tenure(TenureCall::Claim(tenure(LONG)))), RefusalKind::Exists);
+    let mut other = Tenure { id: 2, ..tenure(LONG) };
+    other.routers[0].adverts = None;
+    assert_eq!(refusal(scene.vrrpd.tenure(TenureCall::Claim(other.clone()))), RefusalKind::Exists);
+    other.routers[0].addresses[0].device = "dpdk0".into();
+    assert_eq!(refusal(scene.vrrpd.tenure(TenureCall::Claim(other))), RefusalKind::Exists);
     scene.vrrpd.tenure(TenureCall::Drop { id: 1, wills: vec![0] }).unwrap();
     cli.run(&format!("sluice addr add {VIP}/32 --dev dpdk1")).unwrap();
     assert_eq!(refusal(scene.vrrpd.tenure(TenureCall::Claim(tenure(LONG)))), RefusalKind::Owned);

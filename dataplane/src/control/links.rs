@@ -15,9 +15,6 @@ use ractor::ActorRef;
 /// How often ports and twins are looked at.
 pub(super) const LOOK: Duration = Duration::from_millis(200);
 
-/// How often while there are tenures: a link that is down ends them.
-pub(super) const LOOK_OF_A_MASTER: Duration = Duration::from_millis(10);
-
 /// Where the kernel lists the multicast groups its devices are in.
 const GROUPS: &str = "/proc/thread-self/net/dev_mcast";
 
@@ -57,7 +54,7 @@ impl State {
         }
     }
 
-    fn follow_links(&mut self) {
+    pub(super) fn follow_links(&mut self) {
         let events = &self.events;
         let mut back = Vec::new();
         self.ports.follow_links(|device, up| {

@@ -22,7 +22,7 @@ use super::desired::Desired;
 use super::ending::Endings;
 use super::fill::Fill;
 use super::ledger::Ledger;
-use super::links::{LOOK, LOOK_OF_A_MASTER};
+use super::links::LOOK;
 use super::loops::Loops;
 use super::tenure::{Leases, Tenures};
 use crate::ports::Ports;
@@ -322,8 +322,7 @@ impl State {
         }
         self.tend_servers();
         self.loops.sample(now, &self.crew);
-        let look = if self.tenures.is_empty() { LOOK } else { LOOK_OF_A_MASTER };
-        if self.looked.is_none_or(|looked| looked.elapsed() > look) {
+        if self.looked.is_none_or(|looked| looked.elapsed() > LOOK) {
             self.looked = Some(Instant::now());
             self.look_at_links();
         }

@@ -1,18 +1,19 @@
 //! Whether a tenure can be held, and what it comes to: addresses for the desired state, and what workers send.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use api::ipc::{Refusal, RefusalKind};
 use api::vrrp::{Adverts, Router, Tenure, Vip};
-use api::{Address, Change, Object, ObjectKey};
+use api::{Address, Change, Object, ObjectKey, Owner, Owners};
 use engine::InterfaceId;
 use engine::tenure::Advert;
 
 use super::announcer::Target;
 use crate::control::State;
+use crate::control::desired::AddressView;
 
 /// The most addresses and peers of a router, as VRRP counts addresses.
 const MAX_ADDRESSES: usize = 255;
@@ -70,6 +71,7 @@ impl State {
             return Err(invalid(format!("tenure of {name}: it has no virtual router; name at least one")));
         }
         self.check_single(tenure)?;
+        self.check_absent(tenure)?;
         let mut plan = Plan { adverts: Vec::new(), targets: Vec::new() };
         for router in routers {
             let refuse =
@@ -121,18 +123,29 @@ impl State {
         self.ports.interface(device).ok_or_else(|| invalid(format!("device {device} is no port")))
     }
 
-    /// Refuses an address to come with a tenure that is here without one.
-    pub(super) fn check_absent(&self, changes: &[Change]) -> Result<(), Refusal> {
-        for change in changes {
-            let Change::Add(Object::Address(address)) = change else { continue };
-            if let Some(view) = self.desired.address(address.address, &address.device) {
-                let Address { address, device, .. } = &view.address;
+    /// Refuses addresses to come with a tenure that are here without one, or on another port.
+    fn check_absent(&self, tenure: &Tenure) -> Result<(), Refusal> {
+        let mut wanted = BTreeMap::new();
+        for vip in tenure.routers.iter().flat_map(|router| &router.addresses) {
+            let device = wanted.entry(vip.address).or_insert(&vip.device);
+            if **device != vip.device {
+                let message = format!("VIP {} is on {device} and on {}; give it one port", vip.address, vip.device);
+                return Err(invalid(message));
+            }
+        }
+        for AddressView { address: Address { address, device, .. }, owners, .. } in self.desired.addresses(None) {
+            let Some(wanted) = wanted.get(&address) else { continue };
+            if owners != Owners::only(Owner::Vrrpd) {
                 let message = format!(
-                    "address {address} on {device} is that of {} already, and would stay when another machine is master; \
-                     delete it there, or give it another VIP",
-                    view.owners
+                    "VIP {address} is an address of {device} already, by {owners}, and would stay when another machine \
+                     is master; delete it there, or take another VIP"
                 );
                 return Err(refuse(RefusalKind::Owned, message));
+            }
+            if **wanted != device {
+                let message =
+                    format!("VIP {address} is in a tenure already, on {device}; drop that, or take another VIP");
+                return Err(refuse(RefusalKind::Exists, message));
             }
         }
         Ok(())

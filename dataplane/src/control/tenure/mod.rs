@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use api::ipc::{Event, Refusal, RefusalKind};
 use api::vrrp::{Received, Rounds, RouterSent, Tenure, TenureCall, TenureEnd, TenureRow, VrrpEvent, WatchedRouter};
-use api::{Change, ObjectKind, Owner};
+use api::{Change, Object, ObjectKind, Owner};
 use engine::tenure::{End, Leased, Progress, Pulse, Router, Standing, Term};
 use engine::{InterfaceId, WorkerId};
 use nix::time::{ClockId, clock_gettime};
@@ -27,6 +27,9 @@ use self::watch::Watch;
 use super::state::State;
 use crate::worker::Mail;
 
+/// How often links are looked at while there are tenures, which end with them: the shortest interval of adverts.
+const LOOK: Duration = Duration::from_millis(10);
+
 /// What is held, and who is told of VRRP.
 pub struct Tenures {
     held: Vec<Held>,
@@ -35,6 +38,8 @@ pub struct Tenures {
     workers: u16,
     announcer: Announcer,
     watches: Vec<Watch>,
+    /// When links were looked at for what is held.
+    looked: Instant,
 }
 
 struct Held {
@@ -52,7 +57,8 @@ impl Tenures {
     /// None, with so many workers and links.
     pub fn new(leases: Leases, workers: u16, links: usize) -> Self {
         let pulse = Arc::new(Pulse::new(usize::from(workers), links));
-        Tenures { held: Vec::new(), leases, pulse, workers, announcer: Announcer::default(), watches: Vec::new() }
+        let (announcer, looked) = (Announcer::default(), Instant::now());
+        Tenures { held: Vec::new(), leases, pulse, workers, announcer, watches: Vec::new(), looked }
     }
 
     fn held(&self) -> impl Iterator<Item = &Tenure> {
@@ -67,11 +73,6 @@ impl Tenures {
     /// What tenures hang on.
     pub fn pulse(&self) -> &Arc<Pulse> {
         &self.pulse
-    }
-
-    /// Whether nothing is held.
-    pub(super) fn is_empty(&self) -> bool {
-        self.held.is_empty()
     }
 
     fn find(&self, id: u64) -> Result<&Held, Refusal> {
@@ -173,7 +174,6 @@ impl State {
         }
         let plan = self.plan(&tenure)?;
         let additions: Vec<Change> = objects(&tenure).iter().map(addition).collect();
-        self.check_absent(&additions)?;
         let effective = self.desired.apply(Owner::Vrrpd, &additions)?;
         let term = Arc::new(Term::default());
         let routers = self.tenures.routers(plan, &[]);
@@ -202,10 +202,8 @@ impl State {
         let before = self.tenures.find(id)?;
         let (old, new) = (objects(&before.tenure), objects(&tenure));
         let known: BTreeSet<Target> = before.routers.iter().flat_map(|router| router.targets.iter().copied()).collect();
-        let additions: Vec<Change> = new.difference(&old).map(addition).collect();
-        self.check_absent(&additions)?;
         let deletions = old.difference(&new).map(deletion);
-        let changes: Vec<Change> = deletions.chain(additions).collect();
+        let changes: Vec<Change> = deletions.chain(new.difference(&old).map(addition)).collect();
         let (term, routers) = (Arc::clone(&before.term), self.tenures.routers(plan, &before.routers));
         let news = news(&before.tenure, &tenure);
         let lease = (self.generation() + 1, tenure.lease);
@@ -343,6 +341,10 @@ impl State {
     /// Does what is due for tenures and watches.
     pub(super) fn tend(&mut self) {
         self.pass_on_messages();
+        if !self.tenures.held.is_empty() && self.tenures.looked.elapsed() > LOOK {
+            self.tenures.looked = Instant::now();
+            self.follow_links();
+        }
         if self.tenures.watches.iter().any(Watch::is_over) {
             self.tenures.watches.retain(|watch| !watch.is_over());
             self.publish_watches();
@@ -406,19 +408,18 @@ impl State {
 
     /// Refuses changes to the addresses of tenures that do not come from one.
     pub(super) fn check_not_leased(&self, owner: Owner, changes: &[Change]) -> Result<(), Refusal> {
-        let is_address = |change: &Change| match change {
-            Change::Flush { kind, .. } => *kind == ObjectKind::Address,
-            change => change.key().is_some_and(|key| key.kind() == ObjectKind::Address),
-        };
-        for (index, change) in (0..).zip(changes).filter(|(_, change)| is_address(change)) {
+        for (index, change) in (0..).zip(changes) {
             let refuse = |kind, message| Err(Refusal { kind, message, index: Some(index) });
-            if owner == Owner::Vrrpd {
+            if owner == Owner::Vrrpd && is_about_addresses(change) {
                 let message = format!("cannot {change}: addresses of vrrpd come and go with its tenures; claim one");
                 return refuse(RefusalKind::Invalid, message);
             }
-            let Change::Add(api::Object::Address(address)) = change else { continue };
-            let view = self.desired.address(address.address, &address.device);
-            if view.is_some_and(|view| view.owners.contains(Owner::Vrrpd)) {
+            let address = match change {
+                Change::Add(Object::Address(address)) => address.address,
+                Change::Add(Object::LocalAddress(local)) => local.address,
+                _ => continue,
+            };
+            if self.tenures.held().flat_map(|tenure| &tenure.routers).any(|router| has(router, address)) {
                 let message = format!(
                     "cannot {change}: it is a VIP of vrrpd, and would stay when another machine is master; \
                      change it in the configuration of vrrpd"
@@ -428,6 +429,17 @@ impl State {
         }
         Ok(())
     }
+}
+
+fn is_about_addresses(change: &Change) -> bool {
+    match change {
+        Change::Flush { kind, .. } => *kind == ObjectKind::Address,
+        change => change.key().is_some_and(|key| key.kind() == ObjectKind::Address),
+    }
+}
+
+fn has(router: &api::vrrp::Router, address: IpAddr) -> bool {
+    router.addresses.iter().any(|vip| vip.address == address)
 }
 
 /// Nanoseconds of CLOCK_BOOTTIME.
