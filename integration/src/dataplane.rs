@@ -20,6 +20,9 @@ use crate::vrrpd::USER;
 const START_UP: Duration = Duration::from_secs(60);
 const SHUT_DOWN: Duration = Duration::from_secs(20);
 
+/// The name of the configuration in the lab's directory.
+pub(crate) const CONFIGURATION: &str = "sluice.toml";
+
 /// What a dataplane takes for packets and tables, in MiB.
 pub const MEMORY_MIB: u64 = 512;
 
@@ -102,7 +105,7 @@ impl Dataplane {
     /// # Errors
     /// When it is not built or the configuration cannot be written.
     pub fn command(lab: &Lab, settings: Settings) -> Result<Command, LabError> {
-        let file = lab.directory().join("sluice.toml");
+        let file = lab.directory().join(CONFIGURATION);
         fs::write(&file, configuration(&socket(lab), settings)).attempt(|| format!("write {}", file.display()))?;
         let mut command = lab.sluice.command(binary("sluice-dataplane")?);
         command.arg("--config").arg(file).arg("--instance").arg(instance(lab));

@@ -2,16 +2,18 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::ExitStatus;
+use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
+use crate::dataplane::CONFIGURATION;
 use crate::error::{Attempt, LabError};
 use crate::lab::Lab;
 use crate::netns::Namespace;
 use crate::process::Process;
 use crate::requirements::binary;
+use crate::vrrpd::USER;
 
 const START_UP: Duration = Duration::from_secs(30);
 
@@ -25,8 +27,27 @@ impl VrrpRouter {
     /// # Errors
     /// When its configuration cannot be written, or it does not start.
     pub fn vrrpd(lab: &Lab, namespace: &Namespace, name: &str, configuration: &str) -> Result<VrrpRouter, LabError> {
+        let command = namespace.command(binary("sluice-vrrpd")?);
+        VrrpRouter::start(lab, command, name, configuration)
+    }
+
+    /// Starts one beside the lab's dataplane, as the user that this takes for vrrpd's; its instances are added to the
+    /// dataplane's own configuration.
+    ///
+    /// # Errors
+    /// As [`VrrpRouter::vrrpd`].
+    pub fn beside_dataplane(lab: &Lab, name: &str, instances: &str) -> Result<VrrpRouter, LabError> {
+        let file = lab.directory().join(CONFIGURATION);
+        let dataplane = fs::read_to_string(&file).attempt(|| format!("read {}", file.display()))?;
+        let mut command = lab.sluice.command("setpriv");
+        command.args(["--reuid", USER, "--regid", USER, "--clear-groups"]);
+        command.args(["--inh-caps", "+net_admin,+net_raw", "--ambient-caps", "+net_admin,+net_raw"]);
+        command.arg(binary("sluice-vrrpd")?);
+        VrrpRouter::start(lab, command, name, &(dataplane + instances))
+    }
+
+    fn start(lab: &Lab, mut command: Command, name: &str, configuration: &str) -> Result<VrrpRouter, LabError> {
         let file = write(lab.directory(), &format!("{name}.toml"), configuration)?;
-        let mut command = namespace.command(binary("sluice-vrrpd")?);
         command.arg("--config").arg(file);
         // The log of a predecessor of that name is in the same file.
         let ready = |log: &str| log.matches(" ready").count();

@@ -3,29 +3,35 @@
 //! ```text
 //!   sockets ──"readable"──►┌────────┐──► advertisements, by the same sockets
 //!   netlink ──interfaces──►│ actor, │──► holders: addresses on, announced, off
-//!   timer ────────────────►│ Group  │
-//!   the operator ─────────►└────────┘──► "something changed", to whoever shows it
+//!   dataplane ──answers───►│ Group  │──► requests about the tenure
+//!   timer, operator ──────►└────────┘──► "something changed", to whoever shows it
 //! ```
 //!
 //! Messages wait in the sockets and are read by the actor itself, before its timer counts: one that was there in time is
 //! heard in time, however late the actor gets its turn, and a flood fills nothing but the socket's own buffer.
 
+use crate::dataplane::{self, Answered, Connected, Request};
 use crate::edge::Edge;
 use crate::kernel::{Addresses, Interfaces, PacketSocket};
-use crate::plan::GroupPlan;
+use crate::plan::{GroupPlan, MemberPlan};
 use crate::report::{Report, Transition, describe, state_name};
-use crate::{Advert, Group, Input, Output, State, Step, Task, Time, clock};
+use crate::{Advert, Group, Input, MemberSettings, Output, Sender, State, Step, Task, Tenure, Time, clock};
+use api::ipc::RefusalKind;
+use api::vrrp::{Rounds, TenureCall};
+use net::vrrp::Envelope;
 use nix::errno::Errno;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::SystemTime;
-use tokio::sync::{oneshot, watch};
+use std::time::{Duration, SystemTime};
+use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{debug, info, warn};
 
 /// How many messages are read from a socket before others get their turn.
 const BATCH: usize = 32;
+/// A timer that is so late says that the process was stopped; it is how long what came meanwhile gets to be read.
+const LATE: Duration = Duration::from_millis(50);
 /// How many transitions are remembered.
 const TRANSITIONS: usize = 16;
 
@@ -35,6 +41,9 @@ pub struct Surroundings {
     pub(crate) interfaces: watch::Receiver<Arc<Interfaces>>,
     pub(crate) addresses: Addresses,
     pub(crate) frames: Arc<PacketSocket>,
+    /// The ports of the dataplane.
+    pub(crate) ports: watch::Receiver<Arc<Interfaces>>,
+    pub(crate) requests: mpsc::UnboundedSender<Request>,
     /// Marked whenever a report may be another than before.
     pub(crate) changed: watch::Sender<()>,
 }
@@ -42,8 +51,28 @@ pub struct Surroundings {
 /// What a group is told.
 #[derive(Debug)]
 pub enum GroupMessage {
-    /// The interfaces are others than before.
+    /// The interfaces, or the ports, are others than before.
     Interfaces,
+    /// The dataplane answers, for the first time or again.
+    Connected(Connected),
+    /// It has answered a request.
+    Answered(Answered),
+    /// It has ended a tenure, of this group or of another.
+    Ended {
+        /// Its number in the dataplane.
+        id: u64,
+    },
+    /// It has received a message.
+    Received {
+        /// For whom.
+        member: usize,
+        /// When.
+        at: Time,
+        /// What matters of its packet.
+        ip: Envelope,
+        /// The message.
+        payload: Vec<u8>,
+    },
     /// A socket may have something to receive; the answer says whether it was read to the end.
     Readable {
         /// Whose.
@@ -78,35 +107,50 @@ pub struct Running {
     around: Surroundings,
     edges: Vec<Edge>,
     is_started: bool,
+    /// What the dataplane last said of itself.
+    connected: Option<Connected>,
+    /// What the dataplane's numbers of tenures are ahead of the state machine's.
+    base: u64,
     timer: Option<(Time, Task)>,
     conflicts: Vec<Option<IpAddr>>,
     transitions: VecDeque<Transition>,
-    _watch: Task,
+    myself: ActorRef<GroupMessage>,
+    _watches: [Task; 2],
 }
 
 impl Actor for GroupActor {
     type Msg = GroupMessage;
     type State = Running;
-    type Arguments = (GroupPlan, Surroundings);
+    /// The last is what no tenure of another group has for a number, nor a million after it.
+    type Arguments = (GroupPlan, Surroundings, u64);
 
     async fn pre_start(
         &self,
         myself: ActorRef<GroupMessage>,
-        (plan, around): Self::Arguments,
+        (plan, around, base): Self::Arguments,
     ) -> Result<Running, ActorProcessingErr> {
-        let edges = plan.members.iter().map(|member| Edge::new(member, &around)).collect();
-        let mut interfaces = around.interfaces.clone();
-        interfaces.mark_changed();
-        let watch =
-            async move { while interfaces.changed().await.is_ok() && myself.cast(GroupMessage::Interfaces).is_ok() {} };
+        let edge = |(member, settings): (&MemberPlan, &MemberSettings)| {
+            Edge::new(member, settings.sender == Sender::Workers, &around)
+        };
+        let edges = plan.members.iter().zip(&plan.settings.members).map(edge).collect();
+        let watches = [&around.interfaces, &around.ports].map(|interfaces| {
+            let (mut interfaces, myself) = (interfaces.clone(), myself.clone());
+            interfaces.mark_changed();
+            Task::spawn(async move {
+                while interfaces.changed().await.is_ok() && myself.cast(GroupMessage::Interfaces).is_ok() {}
+            })
+        });
         Ok(Running {
             group: Group::new(plan.settings.clone()),
             edges,
             is_started: false,
+            connected: None,
+            base,
             timer: None,
             conflicts: vec![None; plan.members.len()],
             transitions: VecDeque::new(),
-            _watch: Task::spawn(watch),
+            myself,
+            _watches: watches,
             plan,
             around,
         })
@@ -119,38 +163,46 @@ impl Actor for GroupActor {
         state: &mut Running,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            GroupMessage::Interfaces => state.follow_interfaces(&myself),
+            GroupMessage::Interfaces => state.follow_interfaces(),
+            GroupMessage::Connected(connected) => state.connect(connected),
+            GroupMessage::Answered(answered) => state.answered(answered),
+            GroupMessage::Ended { id } => {
+                if let Some(id) = id.checked_sub(state.base) {
+                    state.tell(&Input::Ended { id });
+                }
+            }
+            GroupMessage::Received { member, at, ip, payload } => state.receive(member, at, &ip, &payload),
             GroupMessage::Readable { member, done } => {
-                let drained = state.read(member, &myself);
+                let drained = state.read(member);
                 // The task that asked ends with the socket.
                 let _ = done.send(drained);
             }
             GroupMessage::Timer => {
                 for member in 0..state.edges.len() {
-                    state.read(member, &myself);
+                    state.read(member);
                 }
-                // What was read before by itself is ahead of this.
-                myself.cast(GroupMessage::Due)?;
+                state.be_due()?;
             }
             GroupMessage::Due => {
                 state.timer = None;
-                state.tell(&Input::Tick, &myself);
+                state.tell(&Input::Tick);
             }
-            GroupMessage::Tell(input) => state.tell(&input, &myself),
+            GroupMessage::Tell(input) => state.tell(&input),
             GroupMessage::Announce { member } => {
-                if let Some(edge) = state.edges.get(member) {
-                    edge.holder.want(|wanted| wanted.announced += 1);
-                }
+                state.announce(member);
             }
             GroupMessage::Report(reply) => {
                 // A reply that nobody waits for any more is no error.
                 let _ = reply.send(state.report());
             }
             GroupMessage::Release(reply) => {
-                state.tell(&Input::Shutdown, &myself);
+                state.tell(&Input::Shutdown);
+                // Also of a group that has not started.
+                state.want_held(false);
                 for edge in &mut state.edges {
-                    edge.holder.cleared().await;
+                    edge.cleared().await;
                 }
+                state.flush().await;
                 let _ = reply.send(());
                 myself.stop(None);
             }
@@ -161,57 +213,156 @@ impl Actor for GroupActor {
 
 impl Running {
     /// Tells the state machine how the interfaces are, and starts it when it knows.
-    fn follow_interfaces(&mut self, myself: &ActorRef<GroupMessage>) {
-        let interfaces = Arc::clone(&self.around.interfaces.borrow_and_update());
-        if interfaces.is_empty() {
+    fn follow_interfaces(&mut self) {
+        let mut interfaces = Interfaces::clone(&self.around.interfaces.borrow());
+        if interfaces.is_empty() || (self.plan.settings.lease.is_some() && self.connected.is_none()) {
             return;
         }
+        interfaces.extend(self.around.ports.borrow().iter().map(|(name, port)| (name.clone(), port.clone())));
         let mut inputs = Vec::new();
         for (index, (member, edge)) in self.group.members().iter().zip(&mut self.edges).enumerate() {
-            inputs.extend(edge.follow(index, member, &interfaces, myself));
+            inputs.extend(edge.follow(index, member, &interfaces, &self.myself));
         }
         for input in inputs {
-            self.tell(&input, myself);
+            self.tell(&input);
         }
         if !std::mem::replace(&mut self.is_started, true) {
-            let left = self.edges.iter().all(|edge| edge.is_left(&interfaces));
-            self.tell(&Input::Startup { held: left.then_some(1) }, myself);
+            let held = match self.connected {
+                Some(connected) => connected.held.map(|id| id - self.base),
+                None => self.edges.iter().all(|edge| edge.is_left(&interfaces)).then_some(1),
+            };
+            self.tell(&Input::Startup { held });
         }
     }
 
     /// Reads what a socket has; `false`: there may be more.
-    fn read(&mut self, member: usize, myself: &ActorRef<GroupMessage>) -> bool {
+    fn read(&mut self, member: usize) -> bool {
         for _ in 0..BATCH {
             let Some(message) = self.edges.get(member).and_then(Edge::receive) else { return true };
-            let input = match Advert::parse(&message.payload, &message.ip) {
-                Ok(advert) => Input::Advert { member, at: clock::now(), advert },
-                Err(error) => Input::Invalid { member, error },
-            };
-            self.tell(&input, myself);
+            self.receive(member, clock::now(), &message.ip, &message.payload);
         }
         false
     }
 
-    fn tell(&mut self, input: &Input, myself: &ActorRef<GroupMessage>) {
+    fn receive(&mut self, member: usize, at: Time, ip: &Envelope, payload: &[u8]) {
+        let input = match Advert::parse(payload, ip) {
+            Ok(advert) => Input::Advert { member, at, advert },
+            Err(error) => Input::Invalid { member, error },
+        };
+        self.tell(&input);
+    }
+
+    /// Has the time counted once what was received before is read: what is read already is ahead of this message, and
+    /// what the dataplane has received comes by a socket that a process which was stopped has yet to read.
+    fn be_due(&self) -> Result<(), ActorProcessingErr> {
+        let late = self.timer.as_ref().map_or(Duration::ZERO, |(at, _)| clock::now().since(*at));
+        if self.plan.settings.lease.is_none() || late < LATE {
+            return Ok(self.myself.cast(GroupMessage::Due)?);
+        }
+        let myself = self.myself.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(LATE).await;
+            // It fails when the actor has ended.
+            let _ = myself.cast(GroupMessage::Due);
+        });
+        Ok(())
+    }
+
+    /// The dataplane answers: the same one as before has what it had, and of a group that is just starting perhaps what a
+    /// predecessor left.
+    fn connect(&mut self, connected: Connected) {
+        self.tell(&Input::Boot { id: connected.boot });
+        if connected.filled {
+            self.tell(&Input::Filled);
+        }
+        self.connected = Some(connected);
+        if self.is_started {
+            let ours = self.group.tenure().map(|tenure| self.base + tenure.id);
+            if let Some(id) = connected.held.filter(|held| Some(*held) != ours) {
+                // It was given up, and that was not heard.
+                self.ask(TenureCall::Drop { id, wills: self.sent_by_workers() });
+            }
+        } else if connected.held.is_some() {
+            self.base = 0;
+        }
+        self.follow_interfaces();
+    }
+
+    fn answered(&mut self, Answered { id, sent, outcome }: Answered) {
+        let Some(local) = id.checked_sub(self.base) else { return };
+        match outcome {
+            Ok(()) => self.tell(&Input::Renewed { id: local, sent }),
+            Err(RefusalKind::NotFound) => self.tell(&Input::Ended { id: local }),
+            Err(_) => {
+                // What it was to replace would stay until its lease is over.
+                self.ask(TenureCall::Drop { id, wills: self.sent_by_workers() });
+                self.tell(&Input::Refused { id: local });
+            }
+        }
+    }
+
+    fn ask(&self, call: TenureCall) {
+        if self.plan.settings.lease.is_some() {
+            let (group, sent) = (self.myself.clone(), clock::now());
+            // It fails when the process is ending.
+            let _ = self.around.requests.send(Request::Tenure { group, call, sent });
+        }
+    }
+
+    /// Waits until the dataplane has done what it was asked.
+    async fn flush(&self) {
+        if self.plan.settings.lease.is_some() {
+            let (done, wait) = oneshot::channel();
+            let _ = self.around.requests.send(Request::Flush(done));
+            // It fails when there is no connection, and then nothing can be waited for.
+            let _ = wait.await;
+        }
+    }
+
+    fn sent_by_workers(&self) -> Vec<u32> {
+        let members = self.plan.settings.members.iter().zip(0..);
+        members.filter(|(member, _)| member.sender == Sender::Workers).map(|(_, position)| position).collect()
+    }
+
+    fn announce(&self, member: usize) {
+        if let (Some(edge), Some(plan)) = (self.edges.get(member), self.plan.members.get(member)) {
+            edge.want(|wanted| wanted.announced += 1);
+            self.announce_in_dataplane(member, plan.announcements.master);
+        }
+    }
+
+    fn announce_in_dataplane(&self, member: usize, rounds: Rounds) {
+        if let Some(tenure) = self.group.tenure() {
+            self.ask(TenureCall::Announce { id: self.base + tenure.id, router: member as u32, rounds });
+        }
+    }
+
+    fn tell(&mut self, input: &Input) {
         let Step { outputs, wake } = self.group.step(input, clock::now());
         debug!(group = self.group.name(), ?input, ?outputs, "step");
         for output in outputs {
             self.act(output);
         }
-        let held = self.group.tenure().is_some();
-        for edge in &self.edges {
-            edge.holder.want(|wanted| wanted.held = held);
+        if self.is_started {
+            self.want_held(self.group.is_granted());
         }
-        self.set_timer(wake, myself);
+        self.set_timer(wake);
         self.around.changed.send_replace(());
+    }
+
+    fn want_held(&self, held: bool) {
+        for edge in &self.edges {
+            edge.want(|wanted| wanted.held = Some(held));
+        }
     }
 
     fn act(&mut self, output: Output) {
         match output {
             Output::Advertise { member, advert } => self.advertise(member, &advert),
             Output::Reannounce { member } => {
-                if let Some(edge) = self.edges.get(member) {
-                    edge.holder.want(|wanted| wanted.reannounced += 1);
+                if let (Some(edge), Some(plan)) = (self.edges.get(member), self.plan.members.get(member)) {
+                    edge.want(|wanted| wanted.reannounced += 1);
+                    self.announce_in_dataplane(member, plan.lower_prio);
                 }
             }
             Output::Transition { from, to, reason } => self.turned(from, to, &describe(&reason, &self.plan.settings)),
@@ -224,12 +375,27 @@ impl Running {
                 }
                 self.conflicts[member] = with;
             }
-            // What a master holds here, its holders are told.
-            Output::Claim(_) | Output::Replace(_) | Output::Renew { .. } | Output::Drop { .. } => (),
+            Output::Claim(tenure) => self.ask(TenureCall::Claim(self.in_dataplane(&tenure))),
+            Output::Replace(tenure) => self.ask(TenureCall::Replace(self.in_dataplane(&tenure))),
+            Output::Renew { id } => self.ask(TenureCall::Renew { id: self.base + id }),
+            Output::Drop { id, wills } => {
+                let wills = wills.into_iter().map(|member| member as u32).collect();
+                self.ask(TenureCall::Drop { id: self.base + id, wills });
+            }
         }
     }
 
+    fn in_dataplane(&self, tenure: &Tenure) -> api::vrrp::Tenure {
+        dataplane::tenure(&self.plan, tenure, self.base + tenure.id)
+    }
+
     fn advertise(&mut self, member: usize, advert: &Advert) {
+        if self.plan.settings.members[member].sender == Sender::Workers {
+            if let Some(tenure) = self.group.tenure() {
+                self.ask(TenureCall::Advertise { id: self.base + tenure.id, router: member as u32 });
+            }
+            return;
+        }
         let Some(edge) = self.edges.get_mut(member) else { return };
         if let Err(error) = edge.send(advert) {
             // The link may be down, which the interfaces say too.
@@ -252,12 +418,12 @@ impl Running {
         self.transitions.push_back(Transition { at: SystemTime::now(), from, to, reason: reason.to_owned() });
     }
 
-    fn set_timer(&mut self, wake: Option<Time>, myself: &ActorRef<GroupMessage>) {
+    fn set_timer(&mut self, wake: Option<Time>) {
         if self.timer.as_ref().map(|(at, _)| *at) == wake {
             return;
         }
         self.timer = wake.map(|at| {
-            let myself = myself.clone();
+            let myself = self.myself.clone();
             let wait = at.since(clock::now());
             let task = Task::spawn(async move {
                 tokio::time::sleep(wait).await;
@@ -270,7 +436,7 @@ impl Running {
 
     fn report(&self) -> Vec<Report> {
         let members = self.group.members().iter().zip(&self.plan.members).zip(&self.edges).enumerate();
-        let report = |(index, ((member, plan), edge)): (usize, ((&crate::Member, &crate::plan::MemberPlan), &Edge))| {
+        let report = |(index, ((member, plan), edge)): (usize, ((&crate::Member, &MemberPlan), &Edge))| {
             let settings = member.settings();
             Report {
                 name: plan.name.clone(),

@@ -27,12 +27,12 @@ impl Daemon {
     /// Has the groups that a configuration asks for, and no others.
     ///
     /// # Errors
-    /// When it asks for something that cannot be, or the supervisor does not answer.
+    /// When the supervisor does not answer.
     pub async fn configure(&self, config: &Config) -> Result<()> {
         for warning in &config.warnings {
             warn!("{warning}");
         }
-        let plans = plans(config)?;
+        let plans = plans(config);
         self.ask(|reply| SupervisorMessage::Configure(plans, reply)).await
     }
 

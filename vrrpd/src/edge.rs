@@ -1,7 +1,7 @@
 //! What connects one member of a group to its interface.
 
 use crate::actor::{GroupMessage, Surroundings};
-use crate::kernel::{Holder, Interface, Interfaces, Message, VrrpSocket};
+use crate::kernel::{Holder, Interface, Interfaces, Message, VrrpSocket, Wanted};
 use crate::plan::MemberPlan;
 use crate::{Advert, Input, Member, Standing, Task};
 use api::config::TrackedInterface;
@@ -17,25 +17,40 @@ use tracing::warn;
 /// How long a socket rests that has more to say than others have patience for.
 const REST: Duration = Duration::from_millis(1);
 
-/// A member's socket and its addresses.
+/// A member's socket and its addresses. One on a port has neither: it is the dataplane's.
 pub(crate) struct Edge {
     plan: MemberPlan,
+    /// Whether the interface is a port.
+    on_port: bool,
     socket: Option<(Arc<VrrpSocket>, Task)>,
     /// The index of the interface on which no socket could be opened.
     refused: Option<u32>,
     /// What the state machine was told last.
     told: Vec<Input>,
-    /// Its addresses.
-    pub(crate) holder: Holder,
+    holder: Option<Holder>,
     /// Advertisements that were sent.
     pub(crate) sent: u64,
 }
 
 impl Edge {
-    pub(crate) fn new(plan: &MemberPlan, around: &Surroundings) -> Self {
+    pub(crate) fn new(plan: &MemberPlan, on_port: bool, around: &Surroundings) -> Self {
         let (addresses, frames) = (around.addresses.clone(), Arc::clone(&around.frames));
-        let holder = Holder::start(plan.clone(), around.interfaces.clone(), addresses, frames);
-        Self { plan: plan.clone(), socket: None, refused: None, told: Vec::new(), holder, sent: 0 }
+        let holder = (!on_port).then(|| Holder::start(plan.clone(), around.interfaces.clone(), addresses, frames));
+        Self { plan: plan.clone(), on_port, socket: None, refused: None, told: Vec::new(), holder, sent: 0 }
+    }
+
+    /// Says what is wanted of its addresses, where they are the kernel's.
+    pub(crate) fn want(&self, change: impl FnOnce(&mut Wanted)) {
+        if let Some(holder) = &self.holder {
+            holder.want(change);
+        }
+    }
+
+    /// Waits until no address of its own is here any more.
+    pub(crate) async fn cleared(&mut self) {
+        if let Some(holder) = &mut self.holder {
+            holder.cleared().await;
+        }
     }
 
     /// Goes along with the interfaces. Returns what of that is news to the state machine.
@@ -55,7 +70,8 @@ impl Edge {
             Some(source) => Some(source).filter(|source| interface.has(*source)),
             None => interface.primary(ipv6, virtual_addresses),
         });
-        let up = self.socket.is_some() && interface.is_some_and(|interface| interface.up);
+        let connected = self.on_port || self.socket.is_some();
+        let up = connected && interface.is_some_and(|interface| interface.up);
         let mut now = vec![Input::Source { member: index, address: source }, Input::Interface { member: index, up }];
         now.extend(self.plan.track_interfaces.iter().map(|tracked| Input::Tracked {
             member: index,
@@ -105,7 +121,7 @@ impl Edge {
         interface: Option<&Interface>,
         actor: &ActorRef<GroupMessage>,
     ) {
-        let Some(interface) = interface else {
+        let Some(interface) = interface.filter(|_| !self.on_port) else {
             self.socket = None;
             return;
         };

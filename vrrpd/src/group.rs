@@ -77,6 +77,11 @@ impl Group {
         self.held.as_ref().map(|held| &held.tenure)
     }
 
+    /// Whether that is granted: addresses may be where vrrpd puts them itself.
+    pub fn is_granted(&self) -> bool {
+        self.held.as_ref().is_some_and(|held| held.granted)
+    }
+
     /// Whether the operator has released it.
     pub fn is_released(&self) -> bool {
         self.hold.is_some()

@@ -15,7 +15,7 @@
 //! the election of the RFCs; the state is the group's, because its members move together, and so is the tenure, which the
 //! dataplane grants, replaces and drops as one.
 //!
-//! Around it, an [`actor`] for each group does what comes out, on interfaces of the kernel; the [`supervisor`] above them
+//! Around it, an [`actor`] for each group does what comes out, on interfaces of the kernel and in the [`dataplane`]; the [`supervisor`] above them
 //! has those that the configuration asks for, as [`plan`] reads it.
 
 pub mod actor;
@@ -24,6 +24,7 @@ pub mod announcer;
 pub mod bus;
 mod clock;
 pub mod daemon;
+pub mod dataplane;
 mod edge;
 mod group;
 mod input;

@@ -13,6 +13,7 @@ use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 use vrrpd::bus::{self, Front};
 use vrrpd::daemon::Daemon;
+use vrrpd::dataplane::socket;
 use vrrpd::supervisor::{Groups, Supervisor, SupervisorMessage};
 
 /// Elects the master of virtual addresses by VRRP.
@@ -73,8 +74,9 @@ async fn serve(config: &Config, file: PathBuf, instance: &str) -> Result<()> {
     // First, so that no signal is lost.
     let mut told = Told::listen()?;
     let (tell_changed, changed) = watch::channel(());
-    let (supervisor, mut ended) =
-        Actor::spawn(None, Supervisor, Groups::new(tell_changed)?).await.context("the supervisor did not start")?;
+    let (supervisor, mut ended) = Actor::spawn(None, Supervisor, Groups::new(tell_changed, socket(config, instance))?)
+        .await
+        .context("the supervisor did not start")?;
     let daemon = Daemon { supervisor, file };
     daemon.configure(config).await?;
     let front = Front {

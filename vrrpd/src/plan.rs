@@ -36,26 +36,18 @@ pub struct MemberPlan {
     pub track_interfaces: Vec<TrackedInterface>,
 }
 
-/// What cannot be done as it is asked for.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("instance {instance}: {interface} is a port of the dataplane, and this vrrpd serves interfaces of the kernel")]
-pub struct OnPort {
-    /// The instance.
-    pub instance: String,
-    /// Its interface.
-    pub interface: String,
-}
-
 /// The groups of a configuration: its sync groups, then the instances that are in none.
-///
-/// # Errors
-/// When an instance is on a port.
-pub fn plans(config: &config::Config) -> Result<Vec<GroupPlan>, OnPort> {
+pub fn plans(config: &config::Config) -> Vec<GroupPlan> {
     let vrrp = &config.vrrp;
-    let is_port = |instance: &&VrrpInstance| config.dataplane.ports.iter().any(|port| port.name == instance.interface);
-    if let Some(wrong) = vrrp.instances.iter().find(is_port) {
-        return Err(OnPort { instance: wrong.name.clone(), interface: wrong.interface.clone() });
-    }
+    let is_port = |name: &str| config.dataplane.ports.iter().any(|port| port.name == name);
+    let plan = |name: &str, instances: &[&VrrpInstance]| {
+        let settings = |instance: &&VrrpInstance| settings(instance, is_port(&instance.interface));
+        let members: Vec<MemberSettings> = instances.iter().map(settings).collect();
+        // Addresses of the kernel need no lease: they are where vrrpd is.
+        let lease = members.iter().any(|member| member.sender == Sender::Workers).then_some(vrrp.lease);
+        let settings = Settings { name: name.to_owned(), lease, members };
+        GroupPlan { settings, members: instances.iter().map(|instance| member(instance)).collect() }
+    };
     let in_groups = vrrp.sync_groups.iter().map(|group| {
         let members: Vec<_> = group.members.iter().filter_map(|member| vrrp.instances.get(*member)).collect();
         plan(&group.name, &members)
@@ -64,17 +56,10 @@ pub fn plans(config: &config::Config) -> Result<Vec<GroupPlan>, OnPort> {
         |(number, _): &(usize, &VrrpInstance)| !vrrp.sync_groups.iter().any(|group| group.members.contains(number));
     let alone =
         vrrp.instances.iter().enumerate().filter(is_alone).map(|(_, instance)| plan(&instance.name, &[instance]));
-    Ok(in_groups.chain(alone).collect())
+    in_groups.chain(alone).collect()
 }
 
-fn plan(name: &str, instances: &[&VrrpInstance]) -> GroupPlan {
-    let members = instances.iter().map(|instance| settings(instance)).collect();
-    // Addresses of the kernel need no lease: they are where vrrpd is.
-    let settings = Settings { name: name.to_owned(), lease: None, members };
-    GroupPlan { settings, members: instances.iter().map(|instance| member(instance)).collect() }
-}
-
-fn settings(instance: &VrrpInstance) -> MemberSettings {
+fn settings(instance: &VrrpInstance, on_port: bool) -> MemberSettings {
     MemberSettings {
         name: instance.name.clone(),
         version: instance.version,
@@ -87,7 +72,7 @@ fn settings(instance: &VrrpInstance) -> MemberSettings {
         preempt: instance.preempt,
         preempt_delay: instance.preempt_delay,
         lower_prio_no_advert: instance.lower_prio_no_advert,
-        sender: Sender::Daemon,
+        sender: if on_port { Sender::Workers } else { Sender::Daemon },
     }
 }
 
@@ -108,6 +93,7 @@ fn member(instance: &VrrpInstance) -> MemberPlan {
 mod tests {
     use super::*;
     use std::path::Path;
+    use std::time::Duration;
 
     fn config(text: &str) -> config::Config {
         config::Config::parse(text, Path::new("x.toml")).unwrap_or_else(|error| panic!("{error}"))
@@ -124,7 +110,7 @@ mod tests {
     fn sync_groups_come_first_and_lone_instances_are_groups_of_one() {
         let text = instance("a", 1) + &instance("b", 2) + &instance("c", 3);
         let text = text + "[[vrrp.sync_group]]\nname = \"g\"\ngroup = [\"c\", \"a\"]\n";
-        let plans = plans(&config(&text)).unwrap();
+        let plans = plans(&config(&text));
         let names = |plan: &GroupPlan| {
             let members: Vec<String> = plan.members.iter().map(|member| member.name.clone()).collect();
             (plan.settings.name.clone(), members.join(" "))
@@ -137,9 +123,12 @@ mod tests {
     }
 
     #[test]
-    fn ports_are_the_dataplanes() {
-        let port = "[[dataplane.port]]\nname = \"eth0\"\ndevice = \"net_null0\"\n";
-        let refused = plans(&config(&(port.to_owned() + &instance("a", 1)))).unwrap_err();
-        assert_eq!((refused.instance.as_str(), refused.interface.as_str()), ("a", "eth0"));
+    fn what_is_on_a_port_needs_a_lease() {
+        let port = "[[dataplane.port]]\nname = \"dpdk0\"\ndevice = \"net_null0\"\n[vrrp]\nlease = 2\n";
+        let on_port = instance("b", 2).replace("eth0", "dpdk0");
+        let plans = plans(&config(&(port.to_owned() + &instance("a", 1) + &on_port)));
+        let of = |plan: &GroupPlan| (plan.settings.lease, plan.settings.members[0].sender);
+        assert_eq!(of(&plans[0]), (None, Sender::Daemon));
+        assert_eq!(of(&plans[1]), (Some(Duration::from_secs(2)), Sender::Workers));
     }
 }

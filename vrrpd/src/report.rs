@@ -34,7 +34,7 @@ pub struct Report {
     pub conflict: Option<IpAddr>,
     /// What was heard.
     pub counters: Counters,
-    /// Advertisements that were sent.
+    /// Advertisements that vrrpd sent itself; on a port of the dataplane the workers do.
     pub sent: u64,
     /// The last transitions, the newest last.
     pub transitions: Vec<Transition>,

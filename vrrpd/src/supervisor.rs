@@ -2,16 +2,21 @@
 //! what has failed.
 
 use crate::actor::{GroupActor, GroupMessage, Surroundings};
-use crate::kernel::{Addresses, Interfaces, PacketSocket, watch};
+use crate::dataplane::{Dataplane, Directory};
+use crate::kernel::{self, Addresses, Interfaces, PacketSocket};
 use crate::plan::GroupPlan;
 use crate::report::Report;
-use crate::{Input, Task};
+use crate::{Input, Sender, Task};
 use anyhow::{Context, Result};
+use api::vrrp::WatchedRouter;
 use ractor::rpc::CallResult;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
 use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
 /// How long a group may take to answer.
@@ -19,6 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// So many groups may fail within [`MEMORY`]; one more, and something is wrong that starting anew does not mend.
 const FAILURES: usize = 5;
 const MEMORY: Duration = Duration::from_secs(60);
+/// So many tenures a group may have one after the other until its numbers reach another's.
+const TENURES: u64 = 1 << 20;
 
 /// What the supervisor is asked.
 #[derive(Debug)]
@@ -56,19 +63,30 @@ pub struct Groups {
     around: Surroundings,
     running: Vec<(GroupPlan, ActorRef<GroupMessage>)>,
     failures: VecDeque<Instant>,
-    _interfaces: Task,
+    /// What the last group's numbers of tenures begin with.
+    last_base: u64,
+    directory: watch::Sender<Arc<Directory>>,
+    _tasks: [Task; 2],
 }
 
 impl Groups {
-    /// None yet. `changed` is marked whenever a report may be another than before.
+    /// None yet, beside a dataplane that listens at `socket`. `changed` is marked whenever a report may be another than
+    /// before.
     ///
     /// # Errors
-    /// Without the capabilities CAP_NET_ADMIN and CAP_NET_RAW.
-    pub fn new(changed: tokio::sync::watch::Sender<()>) -> Result<Self> {
+    /// Without the capability CAP_NET_RAW.
+    pub fn new(changed: watch::Sender<()>, socket: PathBuf) -> Result<Self> {
         let frames = PacketSocket::open().context("cannot open a packet socket; CAP_NET_RAW is needed")?;
-        let (tell, interfaces) = tokio::sync::watch::channel(Arc::new(Interfaces::new()));
-        let around = Surroundings { interfaces, addresses: Addresses::open()?, frames: Arc::new(frames), changed };
-        Ok(Self { around, running: Vec::new(), failures: VecDeque::new(), _interfaces: Task::spawn(watch(tell)) })
+        let (tell_interfaces, interfaces) = watch::channel(Arc::new(Interfaces::new()));
+        let (tell_ports, ports) = watch::channel(Arc::new(Interfaces::new()));
+        let (requests, asked) = mpsc::unbounded_channel();
+        let (directory, whom) = watch::channel(Arc::new(Directory::default()));
+        let dataplane = Dataplane { socket, requests: asked, directory: whom, ports: tell_ports };
+        let (addresses, frames) = (Addresses::open()?, Arc::new(frames));
+        let around = Surroundings { interfaces, addresses, frames, ports, requests, changed };
+        let tasks = [Task::spawn(kernel::watch(tell_interfaces)), Task::spawn(dataplane.run())];
+        let (running, failures) = (Vec::new(), VecDeque::new());
+        Ok(Self { around, running, failures, last_base: 0, directory, _tasks: tasks })
     }
 }
 
@@ -147,15 +165,35 @@ impl Groups {
             };
             self.running.push(next);
         }
+        self.tell_directory();
         Ok(())
     }
 
+    /// Says who lives in the dataplane.
+    fn tell_directory(&self) {
+        let mut directory = Directory::default();
+        for (plan, group) in self.running.iter().filter(|(plan, _)| plan.settings.lease.is_some()) {
+            directory.groups.push((plan.settings.name.clone(), group.clone()));
+            for (position, (member, settings)) in plan.members.iter().zip(&plan.settings.members).enumerate() {
+                if settings.sender == Sender::Workers {
+                    let ipv6 = settings.addresses.iter().any(IpAddr::is_ipv6);
+                    let router = WatchedRouter { device: member.interface.clone(), vrid: settings.vrid, ipv6 };
+                    directory.routers.push((router, group.clone(), position));
+                }
+            }
+        }
+        self.directory.send_replace(Arc::new(directory));
+    }
+
     async fn start(
-        &self,
+        &mut self,
         plan: GroupPlan,
         supervisor: &ActorRef<SupervisorMessage>,
     ) -> Result<(GroupPlan, ActorRef<GroupMessage>), ActorProcessingErr> {
-        let arguments = (plan.clone(), self.around.clone());
+        // Later than any that this process, or one before it, has given.
+        let nanos = crate::clock::now().since(crate::Time::default()).as_nanos() as u64;
+        self.last_base = nanos.max(self.last_base + TENURES);
+        let arguments = (plan.clone(), self.around.clone(), self.last_base);
         let (actor, _) = GroupActor::spawn_linked(None, GroupActor, arguments, supervisor.get_cell()).await?;
         Ok((plan, actor))
     }
@@ -193,6 +231,7 @@ impl Groups {
         }
         // Its successor finds the addresses and is master at once, as after a restart of the process.
         self.running[at] = self.start(self.running[at].0.clone(), supervisor).await?;
+        self.tell_directory();
         Ok(())
     }
 

@@ -17,8 +17,8 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// What is wanted of a virtual router's addresses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Wanted {
-    /// Whether they are to be here.
-    pub(crate) held: bool,
+    /// Whether they are to be here; as long as that is not known, what a predecessor left stays as it is.
+    pub(crate) held: Option<bool>,
     /// How often, since the start, they were to be announced again because somebody else had spoken for them.
     pub(crate) reannounced: u64,
     /// The same at the operator's word.
@@ -33,7 +33,7 @@ pub(crate) struct Holder {
 }
 
 impl Holder {
-    /// Starts it, with nothing wanted here: what a predecessor left is taken off, unless it is wanted by then.
+    /// Starts it, with nothing known of what is wanted.
     pub(crate) fn start(
         plan: MemberPlan,
         interfaces: watch::Receiver<Arc<Interfaces>>,
@@ -97,7 +97,7 @@ impl Work {
             let wanted = *wants.borrow_and_update();
             let interface = interfaces.borrow_and_update().get(&self.plan.interface).cloned();
             let settled = self.settle(wanted, interface.as_ref()).await;
-            tell_clear.send_replace(settled && !wanted.held);
+            tell_clear.send_replace(settled && wanted.held == Some(false));
             let next = self.announce(wanted, interface.as_ref()).or((!settled).then_some(AGAIN));
             let pause = async {
                 match next {
@@ -115,21 +115,22 @@ impl Work {
 
     /// Brings the interface in line with what is wanted. `false`: something is left to do.
     async fn settle(&mut self, wanted: Wanted, interface: Option<&Interface>) -> bool {
+        let Some(held) = wanted.held else { return true };
         let Some(interface) = interface else {
             // With the interface its addresses are gone.
             self.added.clear();
             self.hold(false);
-            return !wanted.held;
+            return !held;
         };
         let mut settled = true;
         for net in self.plan.addresses.clone() {
             let there = interface.addresses.iter().find(|address| address.net.addr() == net.addr());
             let outcome = match there {
-                None if wanted.held => self.addresses.add(interface.index, net).await.map(|()| {
+                None if held => self.addresses.add(interface.index, net).await.map(|()| {
                     self.added.insert(net);
                 }),
                 // What the interface shows may be from before it was taken off.
-                Some(address) if !wanted.held && (address.ours || self.added.contains(&net)) => {
+                Some(address) if !held && (address.ours || self.added.contains(&net)) => {
                     self.addresses.remove(interface.index, address.net).await.map(|()| {
                         self.added.remove(&net);
                     })
@@ -145,7 +146,7 @@ impl Work {
             }
         }
         self.refused &= !settled;
-        self.hold(wanted.held && settled);
+        self.hold(held && settled);
         settled
     }
 

@@ -10,7 +10,7 @@ mod socket;
 mod sys;
 
 pub(crate) use addresses::Addresses;
-pub(crate) use holder::Holder;
-pub(crate) use interfaces::{Interface, Interfaces, watch};
+pub(crate) use holder::{Holder, Wanted};
+pub(crate) use interfaces::{Interface, InterfaceAddress, Interfaces, watch};
 pub(crate) use packet::PacketSocket;
 pub(crate) use socket::{Message, VrrpSocket};

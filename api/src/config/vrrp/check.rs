@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::num::NonZeroU8;
 use std::ops::Range;
 use std::str::FromStr;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use net::vrrp::{Authentication, ChecksumForm, Interval, PRIORITY_OWNER, Version, Vrid};
@@ -16,6 +17,8 @@ use crate::config::error::{Source, closest};
 use crate::config::objects::network;
 use crate::host::{family, not_a_host};
 
+/// In seconds.
+const DEFAULT_LEASE: u32 = 3;
 const DEFAULT_PRIORITY: NonZeroU8 = NonZeroU8::new(100).unwrap();
 const DEFAULT_INTERVAL: Interval = Interval::from_centiseconds(100).unwrap();
 /// What fits a packet of 1500 bytes over IPv6; over IPv4 it is what an advertisement can count.
@@ -34,7 +37,8 @@ pub(in crate::config) fn check(source: Source<'_>, section: VrrpSection) -> Resu
         checker.instance(&instance.into_inner())?;
     }
     let sync_groups = checker.sync_groups(&section.sync_group)?;
-    Ok((Vrrp { instances: checker.read, sync_groups }, checker.warnings))
+    let lease = Duration::from_secs(section.lease.unwrap_or(DEFAULT_LEASE).into());
+    Ok((Vrrp { lease, instances: checker.read, sync_groups }, checker.warnings))
 }
 
 struct Checker<'a> {

@@ -121,6 +121,8 @@ announcing_section! {
     VrrpSection {
         #[serde(default)]
         pub(super) version: Option<ProtocolVersion>,
+        #[serde(default, deserialize_with = "optional_number::<_, _, 1, 60>")]
+        pub(super) lease: Option<u32>,
         #[serde(default)]
         pub(super) instance: Vec<Spanned<InstanceSection>>,
         #[serde(default)]

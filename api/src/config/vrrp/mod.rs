@@ -15,8 +15,10 @@ use net::vrrp::{Authentication, ChecksumForm, Interval, Version, Vrid};
 use crate::vrrp::{Announcements, Rounds};
 
 /// The section `[vrrp]`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vrrp {
+    /// How long the dataplane keeps what it holds for a vrrpd that is silent: 1 to 60 s.
+    pub lease: Duration,
     /// The virtual routers, `[[vrrp.instance]]`, in the order of the file.
     pub instances: Vec<VrrpInstance>,
     /// What moves together, `[[vrrp.sync_group]]`; no instance is in two.

@@ -50,6 +50,7 @@ fn everything_can_be_said() {
         r#"
 [vrrp]
 version = 3
+lease = 10
 garp_master_repeat = 1
 garp_master_refresh = 600
 garp_form = "both"
@@ -95,6 +96,7 @@ name = "VG_1"
 group = ["VI_3", "VI_1"]
 "#,
     );
+    assert_eq!(config.vrrp.lease, Duration::from_secs(10));
     let [one, two, three] = &config.vrrp.instances[..] else { panic!("{:?}", config.vrrp) };
     assert_eq!((one.version, one.priority.get(), one.interval.centiseconds()), (Version::V3, 150, 10));
     assert_eq!((one.addresses.len(), one.excluded.len(), one.peers.len()), (2, 1, 2));
@@ -112,7 +114,7 @@ group = ["VI_3", "VI_1"]
     assert_eq!(three.authentication, Authentication::Password(*b"1111\0\0\0\0"));
     assert_eq!(config.vrrp.sync_groups, [SyncGroup { name: "VG_1".into(), members: vec![2, 0] }]);
     let [warning] = &config.warnings[..] else { panic!("{:?}", config.warnings) };
-    assert!(warning.starts_with("x.toml:42: auth_pass protects nothing"), "{warning}");
+    assert!(warning.starts_with("x.toml:43: auth_pass protects nothing"), "{warning}");
 }
 
 #[test]
@@ -149,6 +151,7 @@ fn mistakes_are_named_with_their_line() {
         (format!("{ONE}{vip}virtual_router = 1\n"), "x.toml:6: unknown key `virtual_router`; did you mean"),
         ("[[vrrp.instance]]\nname = \"a\"\n".into(), "x.toml:1: missing field `interface`"),
         ("[vrrp]\nversion = 4\n".into(), "x.toml:2: 4 is no version of VRRP; there are 2 and 3"),
+        ("[vrrp]\nlease = 0\n".into(), "x.toml:2: 0 is out of range, which is 1 to 60"),
         ("[vrrp]\ngarp_form = \"replay\"\n".into(), "x.toml:2: unknown value `replay`; did you mean `reply`?"),
         ("[vrrp]\ngarp_master_delay = -1\n".into(), "x.toml:2: -1 s is out of range, which is 0 to 3600 s"),
         ("[[vrrp.instance]]\nvirtual_router_id = 0\n".into(), "x.toml:2: 0 is out of range, which is 1 to 255"),
