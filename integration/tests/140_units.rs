@@ -8,11 +8,11 @@ use std::process::Command;
 use integration::{Finished, run};
 use tempfile::TempDir;
 
-const UNITS: [&str; 1] = ["sluice-dataplane"];
+const UNITS: [&str; 2] = ["sluice-dataplane", "sluice-vrrpd"];
 
 /// The exposure above which `systemd-analyze security` is not content, in tenths. The dataplane owns devices and huge
 /// pages.
-const EXPOSURE: [&str; 1] = ["56"];
+const EXPOSURE: [&str; 2] = ["56", "22"];
 
 fn shipped(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../systemd").join(path)
@@ -27,6 +27,7 @@ fn root() -> TempDir {
         fs::copy(shipped("system").join(&unit), units.join(&unit)).unwrap();
         place(root.path(), &program);
     }
+    place(root.path(), "bin/kill");
     fs::create_dir_all(root.path().join("usr/lib/systemd")).unwrap();
     symlink("/lib/systemd/system", root.path().join("usr/lib/systemd/system")).unwrap();
     root

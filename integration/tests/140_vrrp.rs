@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use integration::address::HOST_DEVICE;
-use integration::{Capture, Lab, Packets, VrrpRouter, wait};
+use integration::{Capture, Lab, Packets, Process, VrrpRouter, wait};
 use nix::sys::signal::Signal;
 
 const VIP: &str = "192.168.100.254";
@@ -185,6 +185,8 @@ fn a_master_that_is_started_anew_stays_master() {
     let mut ours = scene.vrrpd(0, 100);
     let theirs = scene.keepalived(1, 90);
     scene.until_master(0);
+    let mut command = scene.lab.servers[0].namespace.command("ip");
+    let monitor = Process::start("monitor", command.args(["monitor", "address"]), scene.lab.directory()).unwrap();
     for signal in [Signal::SIGKILL, Signal::SIGUSR2] {
         ours.end(signal).unwrap();
         assert_eq!(scene.masters(), [0], "after {signal}");
@@ -194,7 +196,7 @@ fn a_master_that_is_started_anew_stays_master() {
     }
     // Were it not heard, keepalived would speak up by then.
     std::thread::sleep(Duration::from_secs(8));
-    assert_eq!(scene.masters(), [0]);
+    assert_eq!((scene.masters(), monitor.log().as_str()), (vec![0], ""), "no address came or went");
     assert!(!theirs.log().contains("Entering MASTER STATE"), "{}", theirs.log());
     assert!(ours.end(Signal::SIGTERM).unwrap().success());
     scene.until_master(1);
