@@ -25,6 +25,11 @@ demo: packages ## Show a client reaching two servers through Sluice (KEEP=1 leav
 demo-down: ## Remove what `make demo KEEP=1` left up
 	$(SUDO) $(TARGET)/release/demo --down
 
+.PHONY: demo-ha
+demo-ha: packages ## Show two machines that back each other up, and what a client sees of it
+	cargo build --locked --release --bins
+	$(SUDO) $(TARGET)/release/demo-ha
+
 .PHONY: build
 build: packages ## Build everything, for use
 	cargo build --locked --release --bins
@@ -81,6 +86,11 @@ soak: packages soak-simulation soak-fuzz ## Tests at full size: SOAK=seconds, FU
 bench: packages ## Measure, and write target/bench/report.json (QUICK=1 is over in three minutes)
 	cargo build --locked --release -p sluice-bench -p sluice-dataplane
 	$(SUDO) env QUICK=$(QUICK) PATH="$$PATH" $(TARGET)/release/bench
+
+.PHONY: bench-ha
+bench-ha: packages ## Measure what a client sees of failovers: RUNS=50 of each kind, at each interval
+	cargo build --locked --release --bins
+	$(SUDO) $(TARGET)/release/bench-ha $(or $(RUNS),50)
 
 .PHONY: soak-simulation
 soak-simulation: ## Simulate for SOAK seconds, with seeds of its own

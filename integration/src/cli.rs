@@ -10,7 +10,6 @@ use serde::de::DeserializeOwned;
 
 use crate::command::{Finished, run};
 use crate::error::{Attempt, LabError};
-use crate::lab::Lab;
 use crate::requirements::binary;
 
 /// A directory with `sluice`, `ipvsadm` and `dpip`, whose commands go to one dataplane.
@@ -22,13 +21,13 @@ pub struct Cli {
 }
 
 impl Cli {
-    /// Installs the tools in the lab's directory, for the dataplane that listens at `socket`. They are copied there
+    /// Installs the tools below a directory, for the dataplane that listens at `socket`. They are copied there
     /// because other users may not be allowed into the directory they were built in.
     ///
     /// # Errors
     /// When they are not built or cannot be copied.
-    pub(crate) fn install(lab: &Lab, socket: &Path) -> Result<Cli, LabError> {
-        let directory = lab.directory().join("bin");
+    pub(crate) fn install(below: &Path, socket: &Path) -> Result<Cli, LabError> {
+        let directory = below.join("bin");
         let built = binary("sluice")?;
         let copy = || {
             if directory.exists() {

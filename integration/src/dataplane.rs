@@ -13,6 +13,7 @@ use crate::bus;
 use crate::cli::Cli;
 use crate::error::{Attempt, LabError};
 use crate::lab::{self, Lab};
+use crate::netns::Namespace;
 use crate::process::Process;
 use crate::requirements::binary;
 use crate::vrrpd::USER;
@@ -66,13 +67,32 @@ impl Default for Settings {
     }
 }
 
+/// The right to run workers that poll, which one at a time has.
+pub(crate) type Turn = MutexGuard<'static, ()>;
+
+/// Waits until no other dataplane of this process runs.
+pub(crate) fn turn() -> Turn {
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Where a dataplane runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Site {
+    /// The namespace with the devices of both ports.
+    pub(crate) namespace: Namespace,
+    /// Where its files are.
+    pub(crate) directory: PathBuf,
+    /// The instance's name.
+    pub(crate) instance: String,
+}
+
 /// A running dataplane on the two ports of a lab's Sluice. A process has one at a time: a second start waits until
 /// the first is dropped.
 #[derive(Debug)]
 pub struct Dataplane {
     process: Process,
     cli: Cli,
-    _turn: MutexGuard<'static, ()>,
+    _turn: Option<Turn>,
 }
 
 impl Dataplane {
@@ -81,23 +101,29 @@ impl Dataplane {
     /// # Errors
     /// When it is not built, or does not come up.
     pub fn start(lab: &Lab, settings: Settings) -> Result<Dataplane, LabError> {
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        let notify = lab.directory().join("notify.sock");
-        // There is one from the last dataplane of this lab, if any; what stays in the way makes the next step fail.
-        let _ = fs::remove_file(&notify);
-        let listener = UnixDatagram::bind(&notify).attempt(|| format!("listen at {}", notify.display()))?;
-        listener.set_nonblocking(true).attempt(|| "set up the readiness socket".to_owned())?;
-        let mut command = Dataplane::command(lab, settings)?;
-        command.env("NOTIFY_SOCKET", &notify);
-        let mut process = Process::start("dataplane", &mut command, lab.directory())?;
-        process.until("the dataplane to say that it is ready", START_UP, |_| is_ready(&listener))?;
-        let socket = socket(lab);
-        UnixStream::connect(&socket).attempt(|| format!("connect to {} of a ready dataplane", socket.display()))?;
+        let turn = turn();
+        let dataplane = Dataplane::start_at(&lab.site(), settings, "")?;
         if settings.driver == Driver::Tap {
             lab.bridge_taps()?;
         }
-        let cli = Cli::install(lab, &socket)?;
-        Ok(Dataplane { process, cli, _turn: turn })
+        Ok(Dataplane { _turn: Some(turn), ..dataplane })
+    }
+
+    /// As [`Dataplane::start`], anywhere, its configuration ending with `more`, for one who has the [`Turn`].
+    pub(crate) fn start_at(site: &Site, settings: Settings, more: &str) -> Result<Dataplane, LabError> {
+        let notify = site.directory.join("notify.sock");
+        // There is one from the last dataplane of this place, if any; what stays in the way makes the next step fail.
+        let _ = fs::remove_file(&notify);
+        let listener = UnixDatagram::bind(&notify).attempt(|| format!("listen at {}", notify.display()))?;
+        listener.set_nonblocking(true).attempt(|| "set up the readiness socket".to_owned())?;
+        let mut command = command(site, settings, more)?;
+        command.env("NOTIFY_SOCKET", &notify);
+        let mut process = Process::start("dataplane", &mut command, &site.directory)?;
+        process.until("the dataplane to say that it is ready", START_UP, |_| is_ready(&listener))?;
+        let socket = site.socket();
+        UnixStream::connect(&socket).attempt(|| format!("connect to {} of a ready dataplane", socket.display()))?;
+        let cli = Cli::install(&site.directory, &socket)?;
+        Ok(Dataplane { process, cli, _turn: None })
     }
 
     /// The command that starts one, its configuration written.
@@ -105,13 +131,7 @@ impl Dataplane {
     /// # Errors
     /// When it is not built or the configuration cannot be written.
     pub fn command(lab: &Lab, settings: Settings) -> Result<Command, LabError> {
-        let file = lab.directory().join(CONFIGURATION);
-        fs::write(&file, configuration(&socket(lab), settings)).attempt(|| format!("write {}", file.display()))?;
-        let mut command = lab.sluice.command(binary("sluice-dataplane")?);
-        command.arg("--config").arg(file).arg("--instance").arg(instance(lab));
-        // What DPDK leaves behind when it is killed goes with the lab.
-        command.env("RUNTIME_DIRECTORY", lab.directory());
-        Ok(command)
+        command(&lab.site(), settings, "")
     }
 
     /// The command line tools, talking to it.
@@ -147,13 +167,27 @@ impl Dataplane {
     }
 }
 
-/// Where the lab's dataplane listens.
-fn socket(lab: &Lab) -> PathBuf {
-    lab.directory().join("dataplane.sock")
+fn command(site: &Site, settings: Settings, more: &str) -> Result<Command, LabError> {
+    let file = site.configuration();
+    let text = configuration(&site.socket(), settings) + more;
+    fs::write(&file, text).attempt(|| format!("write {}", file.display()))?;
+    let mut command = site.namespace.command(binary("sluice-dataplane")?);
+    command.arg("--config").arg(file).arg("--instance").arg(&site.instance);
+    // What DPDK leaves behind when it is killed goes with the lab.
+    command.env("RUNTIME_DIRECTORY", &site.directory);
+    Ok(command)
 }
 
-fn instance(lab: &Lab) -> String {
-    lab.name().replace('-', "_")
+impl Site {
+    /// Where its dataplane listens.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.directory.join("dataplane.sock")
+    }
+
+    /// The file that configures all daemons of it.
+    pub(crate) fn configuration(&self) -> PathBuf {
+        self.directory.join(CONFIGURATION)
+    }
 }
 
 /// Whether a READY=1 has come (sd_notify(3)).

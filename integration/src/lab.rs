@@ -4,16 +4,14 @@ use std::fs::DirBuilder;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::address::{
     self, BRIDGE_UPLINK, CLIENT, HOST_DEVICE, LAN_DEVICE, LAN_PREFIX, LIP, VIP, WAN_DEVICE, WAN_PREFIX,
 };
+use crate::dataplane::Site;
 use crate::error::{Attempt, LabError};
 use crate::netns::Namespace;
 use crate::{leftover, requirements};
-
-static NEXT: AtomicU32 = AtomicU32::new(0);
 
 /// A real server's host.
 #[derive(Debug)]
@@ -49,7 +47,7 @@ impl Lab {
         requirements::require_root()?;
         requirements::require_tools()?;
         leftover::remove_orphans()?;
-        Lab::with_name(&leftover::name_of_own(NEXT.fetch_add(1, Ordering::Relaxed))?, servers)
+        Lab::with_name(&leftover::next_name_of_own()?, servers)
     }
 
     /// A lab of that name, which must not exist. Unless the name is one of [`Lab::new`]'s, it is not removed after a
@@ -85,6 +83,12 @@ impl Lab {
     /// The directory for files of the lab; goes with it.
     pub fn directory(&self) -> &Path {
         &self.directory
+    }
+
+    /// Where its dataplane runs.
+    pub(crate) fn site(&self) -> Site {
+        let (namespace, directory) = (self.sluice.clone(), self.directory.clone());
+        Site { namespace, directory, instance: self.name.replace('-', "_") }
     }
 
     /// Has the kernel of Sluice's namespace forward between client and servers, as a stand-in for the dataplane that
@@ -174,7 +178,7 @@ pub(crate) fn tap(device: &str) -> String {
 }
 
 /// A cable: a pair of veths, up, without offloads. Neither end is ever in the machine's own namespace.
-fn connect(one: (&Namespace, &str), other: (&Namespace, &str)) -> Result<(), LabError> {
+pub(crate) fn connect(one: (&Namespace, &str), other: (&Namespace, &str)) -> Result<(), LabError> {
     let (far, peer) = (other.0.name(), other.1);
     one.0.ip(&format!("link add name {} type veth peer name {peer} netns {far}", one.1))?;
     for (namespace, device) in [one, other] {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,8 +20,15 @@ const PREFIX: &str = "sluice-lab-";
 const OWNER: &str = "owner";
 const DIRECTORIES: &str = "/tmp";
 
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// A name for another lab of this process.
+pub(crate) fn next_name_of_own() -> Result<String, LabError> {
+    name_of_own(NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
 /// The name of this process's lab with that number. The start time tells the process from a later one of the same id.
-pub(crate) fn name_of_own(number: u32) -> Result<String, LabError> {
+fn name_of_own(number: u32) -> Result<String, LabError> {
     let pid = std::process::id();
     let start = start_time(pid)
         .ok_or_else(|| LabError::Unexpected(format!("cannot read the start time of process {pid} in /proc")))?;

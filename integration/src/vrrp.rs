@@ -17,6 +17,8 @@ use crate::vrrpd::USER;
 
 const START_UP: Duration = Duration::from_secs(30);
 
+const CAPABILITIES: &str = "+net_admin,+net_raw";
+
 /// A VRRP daemon, until it is dropped.
 #[derive(Debug)]
 pub struct VrrpRouter(Process);
@@ -39,21 +41,23 @@ impl VrrpRouter {
     pub fn beside_dataplane(lab: &Lab, name: &str, instances: &str) -> Result<VrrpRouter, LabError> {
         let file = lab.directory().join(CONFIGURATION);
         let dataplane = fs::read_to_string(&file).attempt(|| format!("read {}", file.display()))?;
-        let mut command = lab.sluice.command("setpriv");
-        command.args(["--reuid", USER, "--regid", USER, "--clear-groups"]);
-        command.args(["--inh-caps", "+net_admin,+net_raw", "--ambient-caps", "+net_admin,+net_raw"]);
-        command.arg(binary("sluice-vrrpd")?);
+        let command = as_its_user(&lab.sluice, lab.directory())?;
         VrrpRouter::start(lab, command, name, &(dataplane + instances))
     }
 
     fn start(lab: &Lab, mut command: Command, name: &str, configuration: &str) -> Result<VrrpRouter, LabError> {
         let file = write(lab.directory(), &format!("{name}.toml"), configuration)?;
         command.arg("--config").arg(file);
+        VrrpRouter::launch(name, &mut command, lab.directory())
+    }
+
+    /// Starts a `sluice-vrrpd` by a command that is complete, and waits until it listens.
+    pub(crate) fn launch(name: &str, command: &mut Command, directory: &Path) -> Result<VrrpRouter, LabError> {
         // The log of a predecessor of that name is in the same file.
         let ready = |log: &str| log.matches(" ready").count();
-        let log = lab.directory().join(format!("{name}.log"));
+        let log = directory.join(format!("{name}.log"));
         let before = fs::read_to_string(log).map_or(0, |log| ready(&log));
-        let mut process = Process::start(name, &mut command, lab.directory())?;
+        let mut process = Process::start(name, command, directory)?;
         process.until("vrrpd to listen", START_UP, |process| Ok((ready(&process.log()) > before).then_some(())))?;
         Ok(VrrpRouter(process))
     }
@@ -102,6 +106,19 @@ impl VrrpRouter {
     pub fn log(&self) -> String {
         self.0.log()
     }
+}
+
+/// The command that starts a `sluice-vrrpd` as the user whom the lab's dataplanes take for it, with what its unit gives
+/// it. It is a copy in that directory: the user may not be allowed into the one it was built in.
+pub(crate) fn as_its_user(namespace: &Namespace, directory: &Path) -> Result<Command, LabError> {
+    let (built, program) = (binary("sluice-vrrpd")?, directory.join("sluice-vrrpd"));
+    if !program.exists() {
+        fs::copy(&built, &program).attempt(|| format!("copy {} to {}", built.display(), program.display()))?;
+    }
+    let mut command = namespace.command("setpriv");
+    command.args(["--reuid", USER, "--regid", USER, "--clear-groups"]);
+    command.args(["--inh-caps", CAPABILITIES, "--ambient-caps", CAPABILITIES]).arg(program);
+    Ok(command)
 }
 
 fn write(directory: &Path, name: &str, text: &str) -> Result<std::path::PathBuf, LabError> {

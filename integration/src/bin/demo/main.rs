@@ -3,18 +3,17 @@
 //! `demo` runs it and leaves the machine as it was, `demo --keep` leaves everything up, `demo --down` removes what was
 //! left up, or left behind by a demonstration that was killed.
 
-mod narrate;
 mod show;
 
 use std::path::Path;
 use std::process::ExitCode;
 
 use integration::address::VIP;
+use integration::narrate::{say, step};
 use integration::{
     Dataplane, FullNat, Lab, LabError, MEMORY_MIB, Machine, Settings, WebServer, interrupt, leftover, require_root,
     require_tools,
 };
-use narrate::{say, step};
 
 const LAB: &str = "sluice-demo";
 /// In /run, which does not survive a boot, as what it notes does not.

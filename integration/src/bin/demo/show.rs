@@ -4,9 +4,8 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use integration::address::{BRIDGE_UPLINK, CLIENT, HOST_DEVICE, VIP};
+use integration::narrate::{command, say, step};
 use integration::{Capture, FullNat, LabError, Packets, interrupt, settle, tutorial};
-
-use crate::narrate::{command, say, step};
 
 const CLIENT_PORT: u16 = 40_001;
 /// Longer than any timeout of a connection that is closing.
