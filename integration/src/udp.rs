@@ -83,8 +83,43 @@ fn serve(socket: &UdpSocket, stop: &AtomicBool) {
                 // What cannot be sent back is missed by the client, which tells.
                 let _ = socket.send_to(&buffer[..length], from);
             }
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
-            Err(_) => return,
+            // A receive with a timeout is interrupted by signals whatever their handler asks for, as signal(7) says.
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+            Err(error) => panic!("the echo server cannot receive: {error}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::os::unix::thread::JoinHandleExt;
+
+    use nix::sys::pthread::pthread_kill;
+    use nix::sys::signal::Signal;
+
+    use super::*;
+
+    #[test]
+    fn the_server_outlives_signals() {
+        let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let socket = UdpSocket::bind(here).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let address = socket.local_addr().unwrap();
+        signal_hook::flag::register(signal_hook::consts::SIGUSR1, Arc::default()).unwrap();
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let server = thread::spawn(move || serve(&socket, &stopped));
+        let client = UdpSocket::bind(here).unwrap();
+        client.set_read_timeout(Some(PATIENCE)).unwrap();
+        for _ in 0..20 {
+            thread::sleep(Duration::from_millis(1));
+            pthread_kill(server.as_pthread_t(), Signal::SIGUSR1).unwrap();
+            client.send_to(b"still there?", address).unwrap();
+            client.recv(&mut [0; 16]).unwrap();
+        }
+        stop.store(true, Ordering::Relaxed);
+        client.send_to(b"enough", address).unwrap();
+        server.join().unwrap();
     }
 }
