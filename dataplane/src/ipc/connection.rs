@@ -9,6 +9,7 @@ use api::ipc::{
     Role, ServerHello, VERSION, codec, decode, encode,
 };
 use api::row::Query;
+use api::vrrp::VrrpEvent;
 use api::{Change, Owner};
 use bytes::BytesMut;
 use futures_util::{SinkExt, StreamExt};
@@ -171,7 +172,8 @@ impl Connection {
             Request::Capture(capture) => return self.capture(id, capture).await,
             Request::Tenure(call) => self.tenure(call).await,
             Request::Watch(routers) => match self.watch(id, routers).await {
-                Ok(()) => return Ok(()),
+                // Now, and not as the first event: a client that has said all it wants to say is answered too.
+                Ok(()) => return self.answer(id, Reply::Vrrp(VrrpEvent::Watching)).await,
                 Err(refusal) => Err(refusal),
             },
         };

@@ -48,6 +48,8 @@ struct State {
     listings: Arc<AtomicUsize>,
     /// Whether vrrpd has filled it.
     filled: watch::Sender<bool>,
+    /// Keeps a watch going.
+    watched: Option<mpsc::Sender<VrrpEvent>>,
 }
 
 impl Actor for Control {
@@ -110,8 +112,8 @@ impl Actor for Control {
                 let _ = reply.send(Ok(state.generation));
             }
             ControlMessage::Watch { reply, .. } => {
-                let (sender, events) = mpsc::channel(1);
-                sender.send(VrrpEvent::Watching).await.unwrap();
+                let (watched, events) = mpsc::channel(1);
+                state.watched = Some(watched);
                 let _ = reply.send(Ok(events));
             }
             // These do not come over the socket.
@@ -215,6 +217,7 @@ impl Server {
             events: broadcast::channel(BACKLOG).0,
             listings: Arc::clone(&listings),
             filled: watch::Sender::new(false),
+            watched: None,
         };
         let filled = state.filled.subscribe();
         let (control, _) = Actor::spawn(None, Control, state).await.unwrap();

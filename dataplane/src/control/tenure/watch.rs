@@ -17,9 +17,7 @@ pub(super) struct Watch {
 impl Watch {
     pub(super) fn new(routers: Vec<WatchedRouter>) -> (Watch, mpsc::Receiver<VrrpEvent>) {
         let (events, receiver) = mpsc::channel(EVENTS);
-        let mut watch = Watch { routers, events, missed: 0 };
-        watch.tell(VrrpEvent::Watching);
-        (watch, receiver)
+        (Watch { routers, events, missed: 0 }, receiver)
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -70,7 +68,6 @@ mod tests {
         let routers = [("dpdk0", false), ("dpdk1", true)];
         let routers = routers.map(|(device, ipv6)| WatchedRouter { device: device.into(), vrid: Vrid::MAX, ipv6 });
         let (mut watch, mut events) = Watch::new(routers.into());
-        assert_eq!(events.try_recv(), Ok(VrrpEvent::Watching));
         for other in [received("dpdk0", 254), received("dpdk1", 255), received("dpdk2", 255)] {
             watch.hear(&other);
         }
@@ -92,7 +89,7 @@ mod tests {
         }
         assert!(events.try_recv().is_err());
         watch.tell(VrrpEvent::Watching);
-        assert_eq!(events.try_recv(), Ok(VrrpEvent::Missed(10)));
+        assert_eq!(events.try_recv(), Ok(VrrpEvent::Missed(9)));
         assert_eq!(events.try_recv(), Ok(VrrpEvent::Watching));
     }
 }
