@@ -17,11 +17,12 @@ const MAX_PORTS: usize = 64;
 /// Reads and checks a file on a machine with `cpus` CPUs.
 pub(super) fn check(source: Source<'_>, cpus: usize) -> Result<Config, ConfigError> {
     let file: File = toml::from_str(source.text).map_err(|error| source.unreadable(&error))?;
-    let (vrrp, vrrp_warnings) = vrrp::check::check(source, file.vrrp)?;
-    let mut checker = Checker { source, warnings: vrrp_warnings };
+    let mut checker = Checker { source, warnings: Vec::new() };
     let dataplane = checker.dataplane(file.dataplane, cpus)?;
     let ipc = checker.ipc(file.ipc)?;
     let bus = checker.bus(file.bus)?;
+    let (vrrp, warnings) = vrrp::check::check(source, file.vrrp, &dataplane.ports)?;
+    checker.warnings.extend(warnings);
     Ok(Config { dataplane, ipc, bus, vrrp, warnings: checker.warnings })
 }
 

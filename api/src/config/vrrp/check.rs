@@ -12,9 +12,9 @@ use toml::Spanned;
 
 use super::file::{Announcing, AuthenticationSection, InstanceSection, SyncGroupSection, TrackedSection, VrrpSection};
 use super::{SyncGroup, TrackedInterface, Vrrp, VrrpInstance};
-use crate::config::ConfigError;
 use crate::config::error::{Source, closest};
 use crate::config::objects::network;
+use crate::config::{ConfigError, Port};
 use crate::host::{family, not_a_host};
 
 /// In seconds.
@@ -28,11 +28,15 @@ const MAX_DEVICE: usize = 15;
 const MAX_PASSWORD: usize = 8;
 const MAX_WEIGHT: i64 = 253;
 
-/// Checks the section. Returns what is allowed and probably not meant beside it.
-pub(in crate::config) fn check(source: Source<'_>, section: VrrpSection) -> Result<(Vrrp, Vec<String>), ConfigError> {
+/// Checks the section, of a dataplane with these ports. Returns what is allowed and probably not meant beside it.
+pub(in crate::config) fn check(
+    source: Source<'_>,
+    section: VrrpSection,
+    ports: &[Port],
+) -> Result<(Vrrp, Vec<String>), ConfigError> {
     let version = section.version.map_or(Version::V2, |given| given.0);
     let globally = section.announcing();
-    let mut checker = Checker { source, version, globally, read: Vec::new(), warnings: Vec::new() };
+    let mut checker = Checker { source, ports, version, globally, read: Vec::new(), warnings: Vec::new() };
     for instance in section.instance {
         checker.instance(&instance.into_inner())?;
     }
@@ -43,6 +47,7 @@ pub(in crate::config) fn check(source: Source<'_>, section: VrrpSection) -> Resu
 
 struct Checker<'a> {
     source: Source<'a>,
+    ports: &'a [Port],
     /// Of instances that do not name one.
     version: Version,
     globally: Announcing,
@@ -68,6 +73,7 @@ impl Checker<'_> {
         let ipv6 = addresses.iter().any(|address| address.addr().is_ipv6());
         let excluded = section.virtual_ipaddress_excluded.iter().map(|given| self.address(given));
         let excluded = excluded.collect::<Result<Vec<_>, _>>()?;
+        self.fits_port(section)?;
         let vrid = self.vrid(section, &interface, ipv6)?;
         self.not_taken(section, &interface)?;
         let (source, peers) = self.ends(section, ipv6)?;
@@ -161,6 +167,25 @@ impl Checker<'_> {
             }
             _ => Ok(addresses),
         }
+    }
+
+    /// Ports of the dataplane have addresses of IPv4 only.
+    fn fits_port(&self, section: &InstanceSection) -> Result<(), ConfigError> {
+        let interface = section.interface.get_ref();
+        if !self.ports.iter().any(|port| port.name == *interface) {
+            return Ok(());
+        }
+        for given in section.virtual_ipaddress.get_ref().iter().chain(&section.virtual_ipaddress_excluded) {
+            let address = self.address(given)?.addr();
+            if address.is_ipv6() {
+                let reason = format!(
+                    "{address} cannot be on {interface}: ports of the dataplane have no IPv6 yet; take an IPv4 address, \
+                     or an interface of the kernel"
+                );
+                return Err(self.wrong(given, reason));
+            }
+        }
+        Ok(())
     }
 
     fn address(&self, given: &Spanned<String>) -> Result<IpNet, ConfigError> {

@@ -26,6 +26,12 @@ interface = "eth0"
 virtual_router_id = 51
 "#;
 
+/// Makes the interface of [`ONE`] a port of the dataplane.
+const PORT: &str = r#"[[dataplane.port]]
+name = "eth0"
+device = "net_null0"
+"#;
+
 fn rounds(repeat: u32, delay: f64) -> Rounds {
     Rounds { repeat, delay: Duration::from_secs_f64(delay) }
 }
@@ -208,6 +214,10 @@ fn mistakes_are_named_with_their_line() {
         (
             format!("{ONE}{vip}authentication = {{ auth_type = \"AH\", auth_pass = \"1\" }}\n"),
             "x.toml:6: unknown value `AH`; known here: PASS",
+        ),
+        (
+            format!("{ONE}{vip}virtual_ipaddress_excluded = [\"fe80::1\"]\n{PORT}"),
+            "x.toml:6: fe80::1 cannot be on eth0: ports of the dataplane have no IPv6 yet; take",
         ),
         (format!("{ONE}{vip}checksum = \"rfc9568\"\n"), "x.toml:6: checksum is for version 3 over IPv4"),
         (
