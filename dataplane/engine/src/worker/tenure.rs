@@ -9,10 +9,9 @@ use net::vrrp::GROUP_V4;
 use net::{Buffer, MacAddr};
 
 use super::way::{Hop, emit};
-use super::{Context, Worker, tell};
+use super::{Context, Worker};
 use crate::drop_reason::{DropReason, Event};
 use crate::id::InterfaceId;
-use crate::neighbour::Resolution;
 use crate::output::Output;
 use crate::snapshot::Snapshot;
 use crate::tenure::{Advert, End, Packet, Router, Standing, Tenure};
@@ -174,18 +173,7 @@ impl<B: Buffer> Worker<'_, B> {
             Err(reason) => return self.discard(packet, reason),
         };
         let Some(hop) = hop else { return self.discard(packet, DropReason::NeighbourTableFull) };
-        let counters = &self.counters;
-        match self.neighbours.look_up(hop, || source, context.tick, |note| tell(counters, context.out, note)) {
-            Resolution::Known(interface, mac) => {
-                emit(&self.counters, context.snapshot, context.out, packet, interface, mac);
-            }
-            Resolution::Waiting => {
-                if let Err(packet) = self.neighbours.hold(hop, packet) {
-                    self.discard(packet, DropReason::NeighbourQueueFull);
-                }
-            }
-            Resolution::Gone => self.discard(packet, DropReason::NeighbourUnreachable),
-        }
+        self.send_by(context, hop, source, packet);
     }
 }
 

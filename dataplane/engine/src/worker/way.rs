@@ -117,10 +117,20 @@ impl<B: Buffer> Worker<'_, B> {
     /// Sends a packet to the flow's next hop, or lets it wait for that to be known.
     fn deliver<O: Output<B>>(&mut self, context: &mut Context<'_, O>, number: u32, direction: Direction, packet: B) {
         let flow = self.flows.flow(number);
-        let hop = flow.next_hop(direction);
+        let (hop, source) = (flow.next_hop(direction), source_towards(flow.endpoints(), direction));
+        self.send_by(context, hop, source, packet);
+    }
+
+    /// Sends a packet by a next hop, or lets it wait for that to be known; the hop is asked for from `source`.
+    pub(super) fn send_by<O: Output<B>>(
+        &mut self,
+        context: &mut Context<'_, O>,
+        hop: NextHop,
+        source: Ipv4Addr,
+        packet: B,
+    ) {
         let counters = &self.counters;
-        let source = || source_towards(flow.endpoints(), direction);
-        match self.neighbours.look_up(hop, source, context.tick, |note| tell(counters, context.out, note)) {
+        match self.neighbours.look_up(hop, || source, context.tick, |note| tell(counters, context.out, note)) {
             Resolution::Known(interface, mac) => {
                 emit(&self.counters, context.snapshot, context.out, packet, interface, mac);
             }
