@@ -4,7 +4,8 @@
 //! endpoints fall into 16 buckets by hash, each with every port from 1025 to 65535 once. A bucket is a bitmap over the
 //! ports in the order of their classes (see [`Steering`]), so the ports by which replies reach this worker are runs of
 //! neighbouring bits. Classes take turns, and within a class ports are handed out in rising order from where the last
-//! one was: a port rests long before it is used again.
+//! one was: a port rests long before it is used again. A turn lasts for some ports, so that connections which follow each
+//! other, and so end one after the other, are told of in the same few cache lines.
 
 use std::net::Ipv4Addr;
 
@@ -23,6 +24,9 @@ pub const PER_BUCKET: usize = 65536 - FIRST as usize;
 /// Buckets of remote endpoints.
 pub const BUCKETS: usize = 16;
 
+/// Ports handed out in a class's turn: as many as a word of their bits holds.
+const TURN: usize = 64;
+
 const WORDS: usize = PER_BUCKET.div_ceil(64);
 
 /// A bit per port, set while the port is in use.
@@ -31,8 +35,8 @@ struct Bucket {
     used: [u64; WORDS],
     /// Where each class goes on.
     next: [u16; TABLE_LEN],
-    /// Which class's turn it is.
-    turn: u16,
+    /// Ports handed out ever, which says which class's turn it is.
+    handed_out: usize,
     /// Connections that may make way, by the classes of their ports.
     expendable: [Queue; TABLE_LEN],
 }
@@ -71,7 +75,7 @@ impl PortPool {
     /// A pool with every port free.
     pub fn new() -> Self {
         let bucket =
-            || Bucket { used: [0; WORDS], next: [0; TABLE_LEN], turn: 0, expendable: [Queue::EMPTY; TABLE_LEN] };
+            || Bucket { used: [0; WORDS], next: [0; TABLE_LEN], handed_out: 0, expendable: [Queue::EMPTY; TABLE_LEN] };
         PortPool { buckets: (0..BUCKETS).map(|_| bucket()).collect() }
     }
 
@@ -86,7 +90,7 @@ impl PortPool {
     ) -> Option<FreePort> {
         let number = bucket_of(remote);
         let bucket = self.buckets.get(number)?;
-        let mut classes = steering.classes(&reply(remote, local), worker, usize::from(bucket.turn));
+        let mut classes = steering.classes(&reply(remote, local), worker, bucket.handed_out / TURN);
         let (class, position) = classes.find_map(|class| Some((class, bucket.find(steering, class)?)))?;
         Some(FreePort { port: steering.port_at(position)?, bucket: number, class, position })
     }
@@ -101,7 +105,7 @@ impl PortPool {
         remote: (Ipv4Addr, u16),
     ) -> Option<u32> {
         let bucket = self.buckets.get(bucket_of(remote))?;
-        let mut classes = steering.classes(&reply(remote, local), worker, usize::from(bucket.turn));
+        let mut classes = steering.classes(&reply(remote, local), worker, bucket.handed_out / TURN);
         classes.find_map(|class| bucket.expendable[class].first())
     }
 
@@ -120,7 +124,7 @@ impl PortPool {
     /// Hands out a port that was found and has not been handed out since.
     pub fn take(&mut self, steering: &Steering, found: FreePort) {
         let Some(bucket) = self.buckets.get_mut(found.bucket) else { return };
-        bucket.turn = bucket.turn.wrapping_add(1);
+        bucket.handed_out = bucket.handed_out.wrapping_add(1);
         bucket.used[found.position / 64] |= 1 << (found.position % 64);
         bucket.next[found.class] = (found.position + 1 - steering.positions(found.class).start) as u16;
     }

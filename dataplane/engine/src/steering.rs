@@ -100,7 +100,8 @@ impl Steering {
         worker: WorkerId,
         turn: usize,
     ) -> impl Iterator<Item = usize> + use<'s> {
-        let base = index(self.hash(&FlowKey { destination_port: 0, ..*reply }));
+        // Where there is one worker, every class leads to it.
+        let base = if self.workers() == 1 { 0 } else { index(self.hash(&FlowKey { destination_port: 0, ..*reply })) };
         let indices = self.indices.get(usize::from(worker.0)).map_or(&[][..], Vec::as_slice);
         let (before, after) = indices.split_at(turn % indices.len().max(1));
         after.iter().chain(before).map(move |&index| usize::from(index) ^ base)
