@@ -146,6 +146,6 @@ fn check_fragment(ip: &Ipv4) -> Result<(), DropReason> {
 }
 
 /// Whether nobody can rightly send from this address (RFC 1812, 5.3.7).
-fn is_martian(source: Ipv4Addr) -> bool {
+pub(crate) fn is_martian(source: Ipv4Addr) -> bool {
     source.is_multicast() || source.is_loopback() || source.is_broadcast() || source.octets()[0] == 0
 }

@@ -46,7 +46,7 @@ impl Plain {
         let total_len = ip.total_len.get();
         let transport_len = usize::from(total_len).checked_sub(ipv4::HEADER_LEN)?;
         let meta = frame.meta();
-        let plain = ethernet.destination == ours.into_array()
+        let plain = is(ethernet.destination, ours)
             && ethernet.ethertype() == EtherType::IPV4
             && meta.vlan.is_none()
             && ip.version_ihl == VERSION_4_WITHOUT_OPTIONS
@@ -84,37 +84,46 @@ impl Plain {
     }
 }
 
-/// Rewrites a plain packet of a connection, to go to a MAC address from another. `false`: it is not plain, and unchanged.
+/// Whether an address is this one, compared as two overlapping numbers: of six bytes the compiler would make one.
 #[inline]
+fn is(address: [u8; 6], this: MacAddr) -> bool {
+    let this = this.into_array();
+    address.first_chunk::<4>() == this.first_chunk::<4>() && address.last_chunk::<4>() == this.last_chunk::<4>()
+}
+
+/// Rewrites a plain packet of a connection, to go to a MAC address from another. `false`: it is not plain, and unchanged.
+#[inline(always)]
 #[must_use]
 pub(crate) fn rewrite(
     packet: &mut impl Buffer,
     plain: &Plain,
     flow: &Flow,
     direction: Direction,
-    link: (MacAddr, MacAddr),
+    link: (&MacAddr, &MacAddr),
 ) -> bool {
     packet.truncate(ethernet::HEADER_LEN + usize::from(plain.total_len));
     let key = flow.key_after(direction);
     let addresses = Delta::NONE.replace64(plain.key.addresses, key.addresses);
     let delta = addresses.replace32(plain.key.ports, key.ports);
-    if plain.acknowledgement.is_none() {
-        let Ok((headers, _)) = Headers::<udp::Header>::mut_from_prefix(packet.bytes_mut()) else { return false };
-        let udp = headers.readdress(link, key, addresses);
-        change(&mut udp.checksum, |checksum| delta.apply_udp(checksum));
-    } else {
-        let Ok((headers, _)) = Headers::<tcp::Header>::mut_from_prefix(packet.bytes_mut()) else { return false };
-        let tcp = headers.readdress(link, key, addresses);
-        let delta = delta.combine(fullnat::shift_numbers(tcp, flow.sequence_delta, direction));
-        change(&mut tcp.checksum, |checksum| delta.apply(checksum));
+    let bytes = packet.bytes_mut();
+    if plain.acknowledgement.is_some() {
+        let Ok((headers, _)) = Headers::<tcp::Header>::mut_from_prefix(bytes) else { return false };
+        let delta = delta.combine(fullnat::shift_numbers(&mut headers.transport, flow.sequence_delta, direction));
+        change(&mut headers.transport.checksum, |checksum| delta.apply(checksum));
     }
+    // TCP's ports are where UDP's are.
+    let Ok((headers, _)) = Headers::<udp::Header>::mut_from_prefix(bytes) else { return false };
+    if plain.acknowledgement.is_none() {
+        change(&mut headers.transport.checksum, |checksum| delta.apply_udp(checksum));
+    }
+    headers.readdress(link, key, addresses);
     true
 }
 
-impl<T: IntoBytes + FromBytes> Headers<T> {
+impl Headers<udp::Header> {
     /// Gives the packet its MAC addresses, and its addresses and ports.
     #[inline]
-    fn readdress(&mut self, (to, from): (MacAddr, MacAddr), key: Words, delta: Delta) -> &mut T {
+    fn readdress(&mut self, (to, from): (&MacAddr, &MacAddr), key: Words, delta: Delta) {
         self.ethernet.destination = to.into_array();
         self.ethernet.source = from.into_array();
         if let Some(addresses) = self.ip.as_mut_bytes().last_chunk_mut() {
@@ -124,7 +133,6 @@ impl<T: IntoBytes + FromBytes> Headers<T> {
         if let Some(ports) = self.transport.as_mut_bytes().first_chunk_mut() {
             *ports = key.ports.to_ne_bytes();
         }
-        &mut self.transport
     }
 }
 

@@ -46,7 +46,8 @@ struct Trial<'m> {
 
 impl Trial<'_> {
     fn insert(&mut self, n: u16, timeout: u32) {
-        let inserted = self.table.insert(&endpoints(n), State::TcpNone, timeout, self.now);
+        let inserted =
+            self.table.insert((&endpoints(n), self.table.hashes(&endpoints(n))), State::TcpNone, timeout, self.now);
         match inserted {
             Ok(number) => {
                 let generation = self.table.flow(number).generation();
@@ -74,11 +75,11 @@ impl Trial<'_> {
 
     fn expire(&mut self, ticks: u32) {
         self.now = self.now.plus(ticks);
-        while let Some(number) = self.table.next_expired(self.now, &mut u32::MAX.clone()) {
+        while let Some(flow) = self.table.next_expired(self.now, &mut u32::MAX.clone()) {
             let (&n, _) =
-                self.live.iter().find(|(_, known)| known.number == number).expect("a flow that has not ended");
+                self.live.iter().find(|(_, known)| known.number == flow.number).expect("a flow that has not ended");
             self.live.remove(&n);
-            self.table.remove_expired(number);
+            self.table.remove_expired(flow);
         }
     }
 

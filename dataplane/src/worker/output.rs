@@ -70,6 +70,7 @@ impl<'c> PortOutput<'c> {
 }
 
 impl Way {
+    #[inline(never)]
     fn flush(&mut self, taps: &mut Taps, counters: &Counters) {
         if self.gathered.is_empty() {
             return;
@@ -90,25 +91,35 @@ fn give(kernel: &mut ToKernel, taps: &mut Taps, (interface, frame, class): (Inte
     taken
 }
 
+/// Gives the kernel a copy of a frame that is sent.
+#[cold]
+fn mirror(
+    kernel: &mut Option<ToKernel>,
+    taps: &mut Taps,
+    counters: &Counters,
+    (interface, frame): (InterfaceId, &[u8]),
+) {
+    let Some(kernel) = kernel else { return };
+    let class = KernelClass::of(frame);
+    let taken = give(kernel, taps, (interface, frame, class));
+    counters.count_copied(class, taken);
+}
+
 impl Output<Frame> for PortOutput<'_> {
-    #[inline]
+    // Once per packet: without a call, which would be half of it.
+    #[inline(always)]
     fn transmit(&mut self, interface: InterfaceId, packet: Frame) {
         let Some(way) = self.ways.get_mut(usize::from(interface.0)) else {
             self.counters.count_transmitted(0, 1);
             return;
         };
-        if way.mirrored
-            && let Some(kernel) = &mut self.kernel
-        {
-            let frame = packet.bytes();
-            let class = KernelClass::of(frame);
-            let taken = give(kernel, &mut self.taps, (interface, frame, class));
-            self.counters.count_copied(class, taken);
+        if way.mirrored {
+            mirror(&mut self.kernel, &mut self.taps, self.counters, (interface, packet.bytes()));
         }
+        way.gathered.push(packet.into_mbuf());
         if way.gathered.is_full() {
             way.flush(&mut self.taps, self.counters);
         }
-        way.gathered.push(packet.into_mbuf());
     }
 
     #[inline]

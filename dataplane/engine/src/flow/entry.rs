@@ -8,7 +8,7 @@ use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 use super::index::Direction;
 use super::key::{FlowKey, Words};
 use super::queue::Place;
-use super::state::{State, is_settled};
+use super::state::{State, settled};
 use crate::cpu::prefetch;
 use crate::id::NextHop;
 use crate::time::Tick;
@@ -67,6 +67,10 @@ const LIVE: u8 = 1;
 const SERVER_ISN_KNOWN: u8 = 2;
 /// Of the client's segments; of the server's, the bit above.
 const ACKNOWLEDGED: u8 = 4;
+/// The state is [settled] for the client's packets; for the server's, the bit above.
+const SETTLED: u8 = 32;
+/// A flag and the bit above.
+const BOTH: u8 = 3;
 /// A packet came since the flow went to the back of those that may make way.
 const SEEN_SINCE: u8 = 16;
 
@@ -87,6 +91,7 @@ pub struct Endpoints {
 
 impl Endpoints {
     /// The key of packets in a direction, as they arrive.
+    #[inline]
     pub fn key(&self, direction: Direction) -> FlowKey {
         let (source, destination) = match direction {
             Direction::In => (self.client, self.virt),
@@ -103,11 +108,13 @@ impl Endpoints {
 }
 
 impl Flow {
+    #[inline]
     pub(super) fn fill(&mut self, endpoints: &Endpoints, state: State, now: Tick) {
         *self = Flow { generation: self.generation, ..Flow::new(endpoints, state, now) };
     }
 
     /// A flow that is in no table.
+    #[inline]
     pub(crate) fn new(endpoints: &Endpoints, state: State, now: Tick) -> Self {
         let keys = [Direction::In, Direction::Out].map(|direction| endpoints.key(direction).words());
         Flow {
@@ -115,7 +122,7 @@ impl Flow {
             ports: keys.map(|key| key.ports),
             protocol: endpoints.protocol,
             state: state as u8,
-            flags: LIVE,
+            flags: LIVE | (SETTLED * settled(state)),
             last_seen: now.0,
             wheel_next: NONE,
             wheel_previous: NONE,
@@ -188,6 +195,7 @@ impl Flow {
 
     pub(super) fn set_state(&mut self, state: State) {
         self.state = state as u8;
+        self.flags = self.flags & !(SETTLED * BOTH) | (SETTLED * settled(state));
     }
 
     /// The timeout of its state, in ticks.
@@ -212,7 +220,7 @@ impl Flow {
     }
 
     /// Notes that it is behind all others that may make way.
-    pub(super) fn go_last(&mut self) {
+    pub(crate) fn go_last(&mut self) {
         self.flags &= !SEEN_SINCE;
     }
 
@@ -259,7 +267,7 @@ impl Flow {
 
     /// What the client and the server expect next, each in its own view of the numbers; `None` unless both have said.
     pub(crate) fn expected(&self) -> Option<(u32, u32)> {
-        let both = ACKNOWLEDGED | ACKNOWLEDGED << 1;
+        let both = ACKNOWLEDGED * BOTH;
         (self.flags & both == both).then_some(self.acknowledged.into())
     }
 
@@ -267,9 +275,11 @@ impl Flow {
     /// nothing put into it.
     #[inline]
     pub(crate) fn goes_on(&self, direction: Direction, acknowledgement: Option<u32>) -> bool {
-        let needs_address =
-            acknowledgement.is_some_and(|number| direction == Direction::In && self.acknowledges_no_data(number));
-        is_settled(self.state, direction) && !needs_address
+        let is_settled = self.flags & SETTLED << direction as u8 != 0;
+        match acknowledgement {
+            Some(number) if direction == Direction::In => is_settled && !self.acknowledges_no_data(number),
+            _ => is_settled,
+        }
     }
 
     /// Whether an acknowledgement number says that the client has seen none of the server's data yet.

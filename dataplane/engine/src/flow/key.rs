@@ -19,6 +19,7 @@ pub struct FlowKey {
 
 impl FlowKey {
     /// The same as headers have it.
+    #[inline]
     pub fn words(&self) -> Words {
         let ([s0, s1, s2, s3], [d0, d1, d2, d3]) = (self.source.octets(), self.destination.octets());
         let ([s4, s5], [d4, d5]) = (self.source_port.to_be_bytes(), self.destination_port.to_be_bytes());

@@ -16,4 +16,4 @@ pub use index::Direction;
 pub use key::{FlowHasher, FlowKey, Words};
 pub use queue::Queue;
 pub use state::{State, TcpEvent, after_tcp, after_udp};
-pub use table::{FlowTable, NoRoom, Region, region_size};
+pub use table::{Expired, FlowTable, Hashes, NoRoom, Region, region_size};

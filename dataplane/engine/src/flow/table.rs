@@ -46,6 +46,18 @@ pub enum NoRoom {
     Taken,
 }
 
+/// The hashes of both keys of a flow.
+#[derive(Clone, Copy, Debug)]
+pub struct Hashes([u64; 2]);
+
+/// A flow whose time is over, and which only its keys still lead to.
+#[derive(Clone, Copy, Debug)]
+pub struct Expired {
+    /// Its number.
+    pub number: u32,
+    hashes: Hashes,
+}
+
 /// Memory for a table on the heap, for where there is none from elsewhere.
 pub struct Region(Vec<Line>);
 
@@ -152,17 +164,19 @@ impl<'m> FlowTable<'m> {
     }
 
     /// The same as [`FlowTable::find`], with what [`FlowTable::guess`] said, however long ago.
-    #[inline]
+    #[inline(always)]
     pub fn find_guessed(
         &mut self,
         guess: Option<(u32, Direction)>,
         key: &Words,
         hash: u64,
     ) -> Option<(&mut Flow, Direction)> {
-        let (number, direction) = match guess {
-            Some((number, direction)) if self.flow(number).matches(key, direction) => (number, direction),
-            _ => self.find_words(key, hash)?,
-        };
+        if let Some((number, direction)) = guess
+            && self.flow(number).matches(key, direction)
+        {
+            return Some((self.flow_mut(number), direction));
+        }
+        let (number, direction) = self.find_words(key, hash)?;
         Some((self.flow_mut(number), direction))
     }
 
@@ -191,16 +205,40 @@ impl<'m> FlowTable<'m> {
         &mut self.flows[number as usize]
     }
 
+    /// The hashes of both keys of a flow that is about to begin, and asks for the memory that refers to it.
+    #[inline]
+    pub fn hashes(&self, endpoints: &Endpoints) -> Hashes {
+        self.reach([Direction::In, Direction::Out].map(|direction| endpoints.key(direction).words()))
+    }
+
+    #[inline]
+    fn reach(&self, keys: [Words; 2]) -> Hashes {
+        Hashes(keys.map(|key| {
+            let hash = self.hash_words(&key);
+            self.index.prefetch(hash);
+            hash
+        }))
+    }
+
     /// Makes a flow with a timeout in ticks.
     ///
     /// # Errors
     /// When there is no room, and then nothing has changed.
-    pub fn insert(&mut self, endpoints: &Endpoints, state: State, timeout: u32, now: Tick) -> Result<u32, NoRoom> {
+    pub fn insert(
+        &mut self,
+        (endpoints, hashes): (&Endpoints, Hashes),
+        state: State,
+        timeout: u32,
+        now: Tick,
+    ) -> Result<u32, NoRoom> {
         let number = self.header.free;
         if number == NONE {
             return Err(NoRoom::Entries);
         }
-        let [hash_in, hash_out] = self.free_hashes(endpoints)?;
+        if self.is_taken(endpoints, hashes) {
+            return Err(NoRoom::Taken);
+        }
+        let Hashes([hash_in, hash_out]) = hashes;
         if !self.index.insert(hash_in, number, Direction::In) {
             return Err(NoRoom::Buckets);
         }
@@ -220,18 +258,11 @@ impl<'m> FlowTable<'m> {
         Ok(number)
     }
 
-    /// The hashes of both keys, which no flow has yet: of two flows with the same key one would never be found, and its
-    /// end would take the other's place in the index.
-    fn free_hashes(&self, endpoints: &Endpoints) -> Result<[u64; 2], NoRoom> {
-        let mut hashes = [0; 2];
-        for (hash, direction) in hashes.iter_mut().zip([Direction::In, Direction::Out]) {
-            let key = endpoints.key(direction);
-            *hash = self.hash(&key);
-            if self.find(&key, *hash).is_some() {
-                return Err(NoRoom::Taken);
-            }
-        }
-        Ok(hashes)
+    /// Whether a flow has one of the keys already: of two flows with the same key one would never be found, and its end
+    /// would take the other's place in the index.
+    fn is_taken(&self, endpoints: &Endpoints, Hashes(hashes): Hashes) -> bool {
+        let mut keys = hashes.into_iter().zip([Direction::In, Direction::Out]);
+        keys.any(|(hash, direction)| self.find(&endpoints.key(direction), hash).is_some())
     }
 
     /// Puts a flow in a state with a timeout in ticks.
@@ -266,22 +297,27 @@ impl<'m> FlowTable<'m> {
     }
 
     /// The next flow that has expired by `now`, which the caller ends with [`FlowTable::remove_expired`]; `None` when
-    /// there is none or `budget` flows were looked at.
-    pub fn next_expired(&mut self, now: Tick, budget: &mut u32) -> Option<u32> {
-        self.wheel.expired(self.flows, now, budget)
+    /// there is none or `budget` flows were looked at. It asks for the memory that refers to the flow, so that this has
+    /// come when another has been ended meanwhile.
+    pub fn next_expired(&mut self, now: Tick, budget: &mut u32) -> Option<Expired> {
+        let number = self.wheel.expired(self.flows, now, budget)?;
+        Some(self.part_with(number))
     }
 
     /// Ends a flow before its time.
     pub fn remove(&mut self, number: u32) {
         self.wheel.unlink(self.flows, number);
-        self.remove_expired(number);
+        self.remove_expired(self.part_with(number));
+    }
+
+    fn part_with(&self, number: u32) -> Expired {
+        let flow = self.flow(number);
+        Expired { number, hashes: self.reach([Direction::In, Direction::Out].map(|direction| flow.key(direction))) }
     }
 
     /// Ends a flow that [`FlowTable::next_expired`] gave.
-    pub fn remove_expired(&mut self, number: u32) {
-        let endpoints = self.flows[number as usize].endpoints();
-        for direction in [Direction::In, Direction::Out] {
-            let hash = self.hash(&endpoints.key(direction));
+    pub fn remove_expired(&mut self, Expired { number, hashes: Hashes(hashes) }: Expired) {
+        for (hash, direction) in hashes.into_iter().zip([Direction::In, Direction::Out]) {
             let removed = self.index.remove(hash, number, direction);
             debug_assert!(removed, "flow {number} was not in the index");
         }
@@ -314,6 +350,16 @@ mod tests {
         }
     }
 
+    fn insert(
+        table: &mut FlowTable<'_>,
+        endpoints: &Endpoints,
+        state: State,
+        timeout: u32,
+        now: Tick,
+    ) -> Result<u32, NoRoom> {
+        table.insert((endpoints, table.hashes(endpoints)), state, timeout, now)
+    }
+
     fn find(table: &FlowTable<'_>, key: &FlowKey) -> Option<(u32, Direction)> {
         table.find(key, table.hash(key))
     }
@@ -332,11 +378,11 @@ mod tests {
                 let known = model.get(&n).copied();
                 match (step, known) {
                     (0, Some(_)) => {
-                        let again = table.insert(&endpoints(n), State::TcpNone, timeout, now);
+                        let again = insert(&mut table, &endpoints(n), State::TcpNone, timeout, now);
                         let reason = if model.len() == 24 { NoRoom::Entries } else { NoRoom::Taken };
                         prop_assert_eq!(again, Err(reason));
                     }
-                    (0, None) => match table.insert(&endpoints(n), State::TcpNone, timeout, now) {
+                    (0, None) => match insert(&mut table, &endpoints(n), State::TcpNone, timeout, now) {
                         Ok(number) => { model.insert(n, (now.plus(timeout), timeout, number)); }
                         Err(reason) => {
                             prop_assert_eq!(reason, NoRoom::Entries);
@@ -360,9 +406,9 @@ mod tests {
                         // A deadline already past is met at the next tick.
                         now = now.plus(u32::from(n) * if timeout > 1000 { 100 } else { 1 } + 1);
                         let mut expired = Vec::new();
-                        while let Some(number) = table.next_expired(now, &mut u32::MAX.clone()) {
-                            expired.push(number);
-                            table.remove_expired(number);
+                        while let Some(flow) = table.next_expired(now, &mut u32::MAX.clone()) {
+                            expired.push(flow.number);
+                            table.remove_expired(flow);
                         }
                         let mut expected: Vec<u32> =
                             model.values().filter(|m| m.0.since(now) <= 0).map(|m| m.2).collect();
@@ -387,12 +433,12 @@ mod tests {
     fn a_key_has_one_flow() {
         let mut region = Region::new(8);
         let mut table = FlowTable::new(region.bytes(), 8, [0; 4], Tick(0)).unwrap();
-        let first = table.insert(&endpoints(1), State::TcpNone, 8, Tick(0)).unwrap();
+        let first = insert(&mut table, &endpoints(1), State::TcpNone, 8, Tick(0)).unwrap();
         // Another client with the local port of the first, and the first with another local port.
         let same_out = Endpoints { local: endpoints(1).local, ..endpoints(2) };
         let same_in = Endpoints { local: endpoints(2).local, ..endpoints(1) };
         for other in [same_out, same_in] {
-            assert_eq!(table.insert(&other, State::TcpNone, 8, Tick(0)), Err(NoRoom::Taken));
+            assert_eq!(insert(&mut table, &other, State::TcpNone, 8, Tick(0)), Err(NoRoom::Taken));
             assert_eq!(table.len(), 1);
         }
         assert_eq!(find(&table, &same_out.key(Direction::In)), None, "half a flow stayed");
@@ -400,7 +446,7 @@ mod tests {
         for direction in [Direction::In, Direction::Out] {
             assert_eq!(find(&table, &endpoints(1).key(direction)), None);
         }
-        assert!(table.insert(&same_out, State::TcpNone, 8, Tick(0)).is_ok());
+        assert!(insert(&mut table, &same_out, State::TcpNone, 8, Tick(0)).is_ok());
     }
 
     #[test]
@@ -408,7 +454,7 @@ mod tests {
         let mut region = Region::new(100);
         let mut table = FlowTable::new(region.bytes(), 100, [0; 4], Tick(0)).unwrap();
         for n in 0..100 {
-            table.insert(&endpoints(n), State::TcpNone, 8, Tick(0)).unwrap();
+            insert(&mut table, &endpoints(n), State::TcpNone, 8, Tick(0)).unwrap();
         }
         let mut budget = 30;
         let mut ended = 0;

@@ -174,10 +174,10 @@ impl<B> Neighbours<B> {
 
     /// Where a packet to `hop` goes, if that is known and the owner need not hear of it.
     #[inline]
-    pub fn known(&self, hop: NextHop) -> Option<(InterfaceId, MacAddr)> {
+    pub fn known(&self, hop: NextHop) -> Option<(InterfaceId, &MacAddr)> {
         let slot = self.slots.get(hop.index())?;
         let known = slot.name == hop && slot.state == SlotState::Known;
-        known.then_some((slot.key.interface, slot.mac))
+        known.then_some((slot.key.interface, &slot.mac))
     }
 
     /// Where a packet to `hop` goes. What there is to tell the owner goes to `note`, with the packet's source address,

@@ -3,11 +3,12 @@
 use std::net::Ipv4Addr;
 
 use net::Buffer;
-use net::tcp::Flags;
+use net::tcp::{Flags, Tcp};
 
+use super::way::{Hop, Way};
 use super::{Context, View, Worker};
 use crate::drop_reason::DropReason;
-use crate::flow::{Direction, Endpoints, Flow, NoRoom, State};
+use crate::flow::{Direction, Endpoints, Flow, FlowKey, Hashes, NoRoom, State};
 use crate::id::NextHop;
 use crate::isn::IsnGenerator;
 use crate::parse::Segment;
@@ -27,13 +28,11 @@ impl<B: Buffer> Worker<'_, B> {
     pub(super) fn find_or_admit<O>(
         &mut self,
         context: &Context<'_, O>,
-        segment: &Segment,
+        first: First<'_>,
     ) -> Result<(u32, Direction), DropReason> {
-        match self.place(segment) {
+        match self.place(first) {
             Place::In(number, direction) => Ok((number, direction)),
-            Place::New { hash, over } => {
-                self.admit(context, segment, (hash, over)).map(|number| (number, Direction::In))
-            }
+            Place::New { hash, over } => self.admit(context, first, (hash, over)).map(|number| (number, Direction::In)),
         }
     }
 
@@ -45,13 +44,13 @@ impl<B: Buffer> Worker<'_, B> {
     /// refuse for being old. Should the SYN be an old duplicate, the client resets what came of it, and the server's
     /// own TIME-WAIT has not been touched.
     #[inline]
-    pub(super) fn place(&self, segment: &Segment) -> Place {
-        let hash = self.flows.hash(&segment.key);
-        let Some((number, direction)) = self.flows.find(&segment.key, hash) else {
+    pub(super) fn place(&self, first: First<'_>) -> Place {
+        let hash = self.flows.hash(first.key);
+        let Some((number, direction)) = self.flows.find(first.key, hash) else {
             return Place::New { hash, over: None };
         };
         let over = self.flows.flow(number).state().is_over();
-        if over && direction == Direction::In && is_opening(segment) {
+        if over && direction == Direction::In && first.opens_tcp() {
             Place::New { hash, over: Some(number) }
         } else {
             Place::In(number, direction)
@@ -60,40 +59,40 @@ impl<B: Buffer> Worker<'_, B> {
 
     /// Makes a connection for a packet that belongs to none, in the place of one that is over if there is such, or says
     /// why there will be none.
-    fn admit<O>(
+    pub(super) fn admit<O>(
         &mut self,
         context: &Context<'_, O>,
-        segment: &Segment,
+        first: First<'_>,
         place: (u64, Option<u32>),
     ) -> Result<u32, DropReason> {
-        let service = service_for(context.view(), segment)?;
+        let service = service_for(context.view(), first)?;
         let cursor = self.cursors.get_mut(service.slot as usize).ok_or(DropReason::NoService)?;
         let (gates, counters) = (&mut self.gates, &self.counters);
         let picked =
-            service.schedule(cursor, counters, segment.key.source, |slot| gates.admits(slot, counters.server(slot)));
+            service.schedule(cursor, counters, first.key.source, |slot| gates.admits(slot, counters.server(slot)));
         let missed = |slot| counters.local(slot).missed.add(1);
-        let mut admission = self.plan(context.snapshot, service, picked, (segment, place), missed)?;
+        let mut admission = self.plan(context.snapshot, service, picked, (first, place), missed)?;
         for _ in 0..SECOND_CHANCES {
             let Some(number) = admission.evicted.filter(|&number| self.flows.flow(number).was_seen_since()) else {
                 break;
             };
             self.send_back(number);
-            admission = self.plan(context.snapshot, service, picked, (segment, place), |_| {})?;
+            admission = self.plan(context.snapshot, service, picked, (first, place), |_| {})?;
         }
-        self.connect(context, segment, &admission)
+        self.connect(context, first, &admission)
     }
 
     /// What [`Worker::admit`] would do, without doing it.
     pub(super) fn foresee<'s>(
         &self,
         (snapshot, now): View<'s>,
-        segment: &Segment,
+        first: First<'_>,
         place: (u64, Option<u32>),
     ) -> Result<Admission<'s>, DropReason> {
-        let service = service_for((snapshot, now), segment)?;
+        let service = service_for((snapshot, now), first)?;
         let mut cursor = *self.cursors.get(service.slot as usize).ok_or(DropReason::NoService)?;
-        let picked = service.schedule(&mut cursor, &self.counters, segment.key.source, |slot| self.gates.is_open(slot));
-        self.plan(snapshot, service, picked, (segment, place), |_| {})
+        let picked = service.schedule(&mut cursor, &self.counters, first.key.source, |slot| self.gates.is_open(slot));
+        self.plan(snapshot, service, picked, (first, place), |_| {})
     }
 
     /// The connection that a packet begins, once the scheduler has picked a server. Local addresses without a port left
@@ -103,13 +102,11 @@ impl<B: Buffer> Worker<'_, B> {
         snapshot: &Snapshot,
         service: &'s Service,
         picked: Option<&Server>,
-        (segment, (hash, over)): (&Segment, (u64, Option<u32>)),
+        (first, (hash, over)): (First<'_>, (u64, Option<u32>)),
         missed: impl FnMut(u32),
     ) -> Result<Admission<'s>, DropReason> {
         let server = *picked.ok_or_else(|| service.without_server())?;
-        if snapshot.routes.lookup(server.address).is_none() {
-            return Err(DropReason::NoRoute);
-        }
+        let way = self.way_to_server(snapshot, &server)?;
         let (local, port, mut evicted) = self.find_port(service, &server, hash, missed)?;
         if self.flows.is_full() && over.or(evicted).is_none() {
             evicted = Some(self.flows.expendable().ok_or(DropReason::ConnectionTableFull)?);
@@ -117,24 +114,25 @@ impl<B: Buffer> Worker<'_, B> {
         // One that both is over and has the port makes way once.
         evicted = evicted.filter(|_| evicted != over);
         let endpoints = Endpoints {
-            protocol: segment.key.protocol,
-            client: (segment.key.source, segment.key.source_port),
-            virt: (segment.key.destination, segment.key.destination_port),
+            protocol: first.key.protocol,
+            client: (first.key.source, first.key.source_port),
+            virt: (first.key.destination, first.key.destination_port),
             local: (local.address, port.port),
             server: (server.address, server.port),
         };
-        let state = if segment.tcp.is_some() { State::TcpNone } else { State::UdpNone };
-        Ok(Admission { service, server, local, port, over, evicted, endpoints, state })
+        let state = if first.tcp.is_some() { State::TcpNone } else { State::UdpOneWay };
+        let hashes = self.flows.hashes(&endpoints);
+        Ok(Admission { service, server, way, local, port, over, evicted, endpoints, hashes, state })
     }
 
     /// Makes the connection.
     fn connect<O>(
         &mut self,
         context: &Context<'_, O>,
-        segment: &Segment,
+        first: First<'_>,
         admission: &Admission<'_>,
     ) -> Result<u32, DropReason> {
-        let Admission { service, server, local, port, over, evicted, endpoints, state } = admission;
+        let Admission { service, server, way, local, port, over, evicted, endpoints, hashes, state } = admission;
         if let Some(number) = *over {
             self.give_back(number);
             self.flows.remove(number);
@@ -143,7 +141,7 @@ impl<B: Buffer> Worker<'_, B> {
             self.evict(number);
         }
         let timeout = context.snapshot.timeouts.of(*state, service.connection_timeout);
-        let inserted = self.flows.insert(endpoints, *state, timeout, context.tick);
+        let inserted = self.flows.insert((endpoints, *hashes), *state, timeout, context.tick);
         let number = inserted.map_err(|reason| match reason {
             NoRoom::Entries | NoRoom::Buckets => DropReason::ConnectionTableFull,
             NoRoom::Taken => DropReason::DuplicateConnection,
@@ -151,7 +149,8 @@ impl<B: Buffer> Worker<'_, B> {
         if let Some(Some(pool)) = self.pools.get_mut(local.local_slot as usize) {
             pool.take(&self.steering, *port);
         }
-        admission.furnish(self.flows.flow_mut(number), context.snapshot, segment, &self.isn, context.now);
+        admission.furnish(self.flows.flow_mut(number), context.snapshot, first, &self.isn, context.now);
+        self.server_ways.note(context.snapshot, server, *way);
         self.offer(number);
         self.counters.local(local.local_slot).ports_in_use.add(1);
         self.counters.binding(local.binding_slot).add(1);
@@ -205,6 +204,7 @@ pub(super) enum Place {
 pub(super) struct Admission<'s> {
     pub(super) service: &'s Service,
     pub(super) server: Server,
+    way: Way,
     local: Local,
     port: FreePort,
     /// The connection between the same endpoints that makes way.
@@ -212,6 +212,7 @@ pub(super) struct Admission<'s> {
     /// The connection that makes way for want of an entry or a port.
     pub(super) evicted: Option<u32>,
     pub(super) endpoints: Endpoints,
+    hashes: Hashes,
     pub(super) state: State,
 }
 
@@ -221,7 +222,7 @@ impl Admission<'_> {
         &self,
         flow: &mut Flow,
         snapshot: &Snapshot,
-        segment: &Segment,
+        first: First<'_>,
         isn: &IsnGenerator,
         now: Time,
     ) {
@@ -230,18 +231,39 @@ impl Admission<'_> {
         flow.local_slot = self.local.local_slot;
         flow.binding_slot = self.local.binding_slot;
         flow.route_generation = snapshot.routes.generation;
-        flow.set_next_hop(Direction::In, NextHop::NONE);
+        let hop = match self.way.hop {
+            Hop::Named(hop) => hop,
+            Hop::New(_) => NextHop::NONE,
+        };
+        flow.set_next_hop(Direction::In, hop);
+        flow.set_mtu(Direction::In, self.way.mtu);
         flow.set_next_hop(Direction::Out, NextHop::NONE);
-        if let Some(tcp) = &segment.tcp {
+        if let Some(tcp) = first.tcp {
             flow.sequence_delta = isn.generate(&self.endpoints, now).wrapping_sub(tcp.seq);
         }
     }
 }
 
-/// Whether a segment asks for a TCP connection.
-fn is_opening(segment: &Segment) -> bool {
-    let not_opening = Flags::ACK | Flags::RST | Flags::FIN;
-    segment.tcp.is_some_and(|tcp| tcp.flags.contains(Flags::SYN) && !tcp.flags.intersects(not_opening))
+/// What of a packet decides whether it begins a connection, and how.
+#[derive(Clone, Copy)]
+pub(super) struct First<'p> {
+    pub(super) key: &'p FlowKey,
+    /// Absent for UDP.
+    pub(super) tcp: Option<&'p Tcp>,
+}
+
+impl<'p> From<&'p Segment> for First<'p> {
+    fn from(segment: &'p Segment) -> Self {
+        First { key: &segment.key, tcp: segment.tcp.as_ref() }
+    }
+}
+
+impl First<'_> {
+    /// Whether it asks for a TCP connection.
+    fn opens_tcp(self) -> bool {
+        let not_opening = Flags::ACK | Flags::RST | Flags::FIN;
+        self.tcp.is_some_and(|tcp| tcp.flags.contains(Flags::SYN) && !tcp.flags.intersects(not_opening))
+    }
 }
 
 impl Service {
@@ -253,8 +275,8 @@ impl Service {
 }
 
 /// The service that takes a packet of no connection.
-fn service_for<'s>((snapshot, now): View<'s>, segment: &Segment) -> Result<&'s Service, DropReason> {
-    let key = &segment.key;
+fn service_for<'s>((snapshot, now): View<'s>, first: First<'_>) -> Result<&'s Service, DropReason> {
+    let key = first.key;
     let held = |address: &Ipv4Addr| snapshot.has(address, now);
     let service_key = ServiceKey { protocol: key.protocol, vip: key.destination, port: key.destination_port };
     let Some(service) = snapshot.services.get(&service_key) else {
@@ -263,7 +285,7 @@ fn service_for<'s>((snapshot, now): View<'s>, segment: &Segment) -> Result<&'s S
     if !held(&key.destination) {
         return Err(DropReason::VipNotHeld);
     }
-    if segment.tcp.is_some() && !is_opening(segment) {
+    if first.tcp.is_some() && !first.opens_tcp() {
         return Err(DropReason::NoConnection);
     }
     if held(&key.source) {

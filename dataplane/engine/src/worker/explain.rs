@@ -66,17 +66,17 @@ impl<B: Buffer> Worker<'_, B> {
 
     fn follow_segment<P: Buffer>(&self, inquiry: &mut Inquiry<'_, P>, segment: &Segment) -> Result<Fate, DropReason> {
         let snapshot = inquiry.snapshot;
-        let (mut flow, direction) = match self.place(segment) {
+        let (mut flow, direction) = match self.place(segment.into()) {
             Place::In(number, direction) => {
                 let flow = self.flows.flow(number).clone();
                 let next = next_state(flow.state(), direction, segment);
                 inquiry.found(&flow, direction, next);
                 (flow, direction)
             }
-            Place::New { hash, over } => match self.foresee((snapshot, inquiry.now), segment, (hash, over)) {
+            Place::New { hash, over } => match self.foresee((snapshot, inquiry.now), segment.into(), (hash, over)) {
                 Ok(admission) => {
                     let mut flow = Flow::new(&admission.endpoints, admission.state, inquiry.now.tick());
-                    admission.furnish(&mut flow, snapshot, segment, &self.isn, inquiry.now);
+                    admission.furnish(&mut flow, snapshot, segment.into(), &self.isn, inquiry.now);
                     let (replaces, evicts) = (admission.over.is_some(), admission.evicted.is_some());
                     let standing = Standing::New { replaces, evicts };
                     inquiry.note(&flow, Direction::In, standing, next_state(flow.state(), Direction::In, segment));

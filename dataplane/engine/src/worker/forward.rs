@@ -16,7 +16,7 @@ use crate::snapshot::Snapshot;
 
 impl<B: Buffer> Worker<'_, B> {
     pub(super) fn forward<O: Output<B>>(&mut self, context: &mut Context<'_, O>, mut packet: B, segment: &Segment) {
-        let (number, direction) = match self.find_or_admit(context, segment) {
+        let (number, direction) = match self.find_or_admit(context, segment.into()) {
             Ok(found) => found,
             Err(reason) => return self.take_refused(context, packet, segment, reason),
         };

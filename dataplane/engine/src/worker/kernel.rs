@@ -12,7 +12,7 @@ use crate::drop_reason::DropReason;
 use crate::id::InterfaceId;
 use crate::kernel::KernelClass;
 use crate::output::Output;
-use crate::parse::{Segment, Unhandled};
+use crate::parse::{Parsed, Segment, Unhandled};
 use crate::snapshot::Twin;
 
 impl<B: Buffer> Worker<'_, B> {
@@ -29,6 +29,15 @@ impl<B: Buffer> Worker<'_, B> {
         self.act_on(context, packet, judgement);
         if segment.ip.more_fragments && matches!(judgement, Judgement::Kernel(_)) {
             self.follow_to_kernel(context, &segment.ip);
+        }
+    }
+
+    /// Takes a plain packet that is for no connection and no service.
+    #[cold]
+    pub(super) fn turn_away<O: Output<B>>(&mut self, context: &mut Context<'_, O>, mut packet: B, reason: DropReason) {
+        match self.parse(context.snapshot, &mut packet) {
+            Ok(Parsed::Segment(segment)) => self.take_refused(context, packet, &segment, reason),
+            _ => self.discard(packet, reason),
         }
     }
 
@@ -56,6 +65,16 @@ impl<B: Buffer> Worker<'_, B> {
     pub(super) fn share<O: Output<B>>(&self, context: &mut Context<'_, O>, packet: &B) {
         if context.snapshot.twin(InterfaceId(packet.meta().interface)) == Twin::Unhandled {
             self.copy(context, packet);
+        }
+    }
+
+    /// Gives the kernel a copy of each packet received by an interface whose twin gets everything.
+    #[cold]
+    pub(super) fn mirror<O: Output<B>>(&self, context: &mut Context<'_, O>, packets: &[B]) {
+        for packet in packets {
+            if context.snapshot.twin(InterfaceId(packet.meta().interface)) == Twin::Everything {
+                self.copy(context, packet);
+            }
         }
     }
 

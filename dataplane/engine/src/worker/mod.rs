@@ -44,7 +44,9 @@ use crate::steering::Steering;
 use crate::time::{Tick, Time};
 
 use ending::Ending;
+
 pub use list::{FlowPage, FlowRow};
+use way::ServerWays;
 
 /// The most packets a worker takes at once.
 pub const BURST: usize = 32;
@@ -79,6 +81,7 @@ pub struct Worker<'m, B> {
     steering: Arc<Steering>,
     flows: FlowTable<'m>,
     neighbours: Neighbours<B>,
+    server_ways: ServerWays,
     datagrams: Datagrams<B>,
     pools: Box<[Option<Box<PortPool>>]>,
     cursors: Box<[Cursor]>,
@@ -141,6 +144,7 @@ impl<'m, B: Buffer> Worker<'m, B> {
             steering,
             flows: FlowTable::new(region, flows, secrets.hash_key, now.tick())?,
             neighbours: Neighbours::new(limits, secrets.hash_key),
+            server_ways: ServerWays::new(slots.servers),
             datagrams: Datagrams::new(secrets.hash_key),
             pools: (0..slots.locals).map(|_| None).collect(),
             cursors: vec![Cursor::default(); slots.services].into(),
@@ -199,14 +203,16 @@ impl<'m, B: Buffer> Worker<'m, B> {
         out: &mut O,
     ) {
         let mut context = Context::new(snapshot, now, out);
+        if arrival == Arrival::Port && snapshot.interfaces.iter().any(|interface| interface.twin == Twin::Everything) {
+            self.mirror(&mut context, packets);
+        }
         let mut sights = [None; BURST];
-        for (packet, sighted) in packets.iter().zip(&mut sights) {
-            let Some(interface) = snapshot.interface(InterfaceId(packet.meta().interface)) else { continue };
-            if arrival == Arrival::Port && interface.twin == Twin::Everything {
-                self.copy(&mut context, packet);
-            }
-            if let Some(found) = self.sight(packet, interface.mac) {
-                *sighted = Some(found);
+        if !snapshot.settings.decrement_ttl {
+            for (packet, sighted) in packets.iter().zip(&mut sights) {
+                let Some(interface) = snapshot.interface(InterfaceId(packet.meta().interface)) else { continue };
+                if let Some(found) = self.sight(packet, interface.mac) {
+                    *sighted = Some(found);
+                }
             }
         }
         for sighted in sights.iter_mut().flatten() {
@@ -277,13 +283,16 @@ impl<'m, B: Buffer> Worker<'m, B> {
     /// Ends flows that have expired. Says whether there may be more.
     fn expire<O: Output<B>>(&mut self, context: &mut Context<'_, O>) -> bool {
         let mut budget = EXPIRY_BUDGET;
-        while let Some(number) = self.flows.next_expired(context.tick, &mut budget) {
-            if self.flows.flow(number).state() == State::TcpEstablished {
-                self.reset(context, number);
+        let mut expired = self.flows.next_expired(context.tick, &mut budget);
+        while let Some(flow) = expired {
+            // The next is found before this one is ended: its memory comes meanwhile.
+            expired = self.flows.next_expired(context.tick, &mut budget);
+            if self.flows.flow(flow.number).state() == State::TcpEstablished {
+                self.reset(context, flow.number);
                 budget = budget.saturating_sub(RESET_COST);
             }
-            self.give_back(number);
-            self.flows.remove_expired(number);
+            self.give_back(flow.number);
+            self.flows.remove_expired(flow);
             budget = budget.saturating_sub(END_COST);
         }
         budget == 0

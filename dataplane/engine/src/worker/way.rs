@@ -15,7 +15,7 @@ use crate::fragment;
 use crate::id::{InterfaceId, NextHop};
 use crate::neighbour::{NeighbourKey, Resolution};
 use crate::output::Output;
-use crate::snapshot::{Route, Snapshot};
+use crate::snapshot::{Route, Server, Snapshot};
 
 /// A next hop, and how long packets to it may be.
 #[derive(Clone, Copy)]
@@ -29,6 +29,40 @@ pub(super) struct Way {
 pub(super) enum Hop {
     Named(NextHop),
     New(NeighbourKey),
+}
+
+/// The ways to servers that connections began to lately, which the next ones need not look up.
+pub(super) struct ServerWays(Box<[ServerWay]>);
+
+#[derive(Clone, Copy)]
+struct ServerWay {
+    /// The server's, since another may have the slot next.
+    address: Ipv4Addr,
+    /// The generation of the routes by which it was chosen.
+    route_generation: u32,
+    hop: NextHop,
+    mtu: u16,
+}
+
+impl ServerWays {
+    pub(super) fn new(servers: usize) -> Self {
+        let none = ServerWay { address: Ipv4Addr::UNSPECIFIED, route_generation: 0, hop: NextHop::NONE, mtu: 0 };
+        ServerWays(vec![none; servers].into())
+    }
+
+    /// The next hop, which may be no neighbour any more, and the MTU.
+    fn get(&self, snapshot: &Snapshot, server: &Server) -> Option<(NextHop, u16)> {
+        let way = self.0.get(server.slot as usize)?;
+        let holds = way.address == server.address && way.route_generation == snapshot.routes.generation;
+        holds.then_some((way.hop, way.mtu))
+    }
+
+    pub(super) fn note(&mut self, snapshot: &Snapshot, server: &Server, way: Way) {
+        if let (Hop::Named(hop), Some(noted)) = (way.hop, self.0.get_mut(server.slot as usize)) {
+            let route_generation = snapshot.routes.generation;
+            *noted = ServerWay { address: server.address, route_generation, hop, mtu: way.mtu };
+        }
+    }
 }
 
 impl<B: Buffer> Worker<'_, B> {
@@ -75,6 +109,13 @@ impl<B: Buffer> Worker<'_, B> {
     #[inline]
     fn has_way(&self, snapshot: &Snapshot, flow: &Flow, direction: Direction) -> bool {
         flow.route_generation == snapshot.routes.generation && self.neighbours.is_current(flow.next_hop(direction))
+    }
+
+    /// The way of new connections to a server.
+    pub(super) fn way_to_server(&self, snapshot: &Snapshot, server: &Server) -> Result<Way, DropReason> {
+        let known = self.server_ways.get(snapshot, server).filter(|&(hop, _)| self.neighbours.is_current(hop));
+        known
+            .map_or_else(|| self.find_way(snapshot, server.address), |(hop, mtu)| Ok(Way { hop: Hop::Named(hop), mtu }))
     }
 
     pub(super) fn find_way(&self, snapshot: &Snapshot, destination: Ipv4Addr) -> Result<Way, DropReason> {
