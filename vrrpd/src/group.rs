@@ -220,11 +220,11 @@ impl Group {
                 member.restart_adver_timer(now);
                 granted
             }
-            Heard::Lower { conflict } => {
+            Heard::Lower { conflict, reannounce } => {
                 if let Some(with) = conflict {
                     out.push(Output::Conflict { member: index, with: Some(with) });
                 }
-                if granted {
+                if granted && reannounce {
                     out.push(Output::Reannounce { member: index });
                 }
                 granted && !member.settings().lower_prio_no_advert

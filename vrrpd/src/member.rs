@@ -8,6 +8,10 @@ use std::net::IpAddr;
 use std::num::NonZeroU8;
 use std::time::Duration;
 
+/// The least time between two rounds of announcements against a router of lower priority: neither a flood nor a short
+/// interval may make more of them than switches and neighbours can bear.
+const REANNOUNCEMENT: Duration = Duration::from_secs(1);
+
 /// What was heard, counted since the start.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
@@ -53,7 +57,7 @@ pub struct Member {
 enum Role {
     Idle,
     Backup { down_at: Time, preempt_at: Option<Time> },
-    Master { advertise_at: Option<Time>, conflict: Option<Conflict> },
+    Master { advertise_at: Option<Time>, conflict: Option<Conflict>, reannounce_from: Time },
 }
 
 struct Conflict {
@@ -70,8 +74,8 @@ pub(crate) enum Heard {
     Nothing,
     /// A master has to answer, so that nobody takes over.
     Answer,
-    /// Somebody of lower priority speaks as master; it may be time to say so.
-    Lower { conflict: Option<IpAddr> },
+    /// Somebody of lower priority speaks as master; it may be time to say so, and to announce the addresses again.
+    Lower { conflict: Option<IpAddr>, reannounce: bool },
     /// A better master speaks: this one is backup now.
     Deposed { by: IpAddr, priority: u8 },
 }
@@ -223,7 +227,7 @@ impl Member {
     /// It is master; `advertise_at` is when it sends its first advertisement from here.
     pub(crate) fn be_master(&mut self, advertise_at: Option<Time>) {
         self.master = None;
-        self.role = Role::Master { advertise_at, conflict: None };
+        self.role = Role::Master { advertise_at, conflict: None, reannounce_from: Time::default() };
     }
 
     /// Advertisements are sent from here, from `now` on.
@@ -240,7 +244,7 @@ impl Member {
 
     /// When something is due in a master.
     pub(crate) fn deadline(&self) -> Option<Time> {
-        let Role::Master { advertise_at, conflict } = &self.role else { return None };
+        let Role::Master { advertise_at, conflict, .. } = &self.role else { return None };
         let quiet_at = conflict.as_ref().map(|conflict| conflict.quiet_at);
         [*advertise_at, quiet_at].into_iter().flatten().min()
     }
@@ -369,7 +373,16 @@ impl Member {
             self.follow(advert, at);
             return Heard::Deposed { by: advert.source, priority };
         }
-        Heard::Lower { conflict: self.note_conflict(advert, at) }
+        Heard::Lower { conflict: self.note_conflict(advert, at), reannounce: self.take_reannouncement(at) }
+    }
+
+    fn take_reannouncement(&mut self, at: Time) -> bool {
+        let Role::Master { reannounce_from, .. } = &mut self.role else { return false };
+        let due = *reannounce_from <= at;
+        if due {
+            *reannounce_from = at + REANNOUNCEMENT;
+        }
+        due
     }
 
     /// Whom to name, when it has gone on for so long that the other should have heard us.

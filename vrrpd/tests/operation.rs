@@ -139,6 +139,19 @@ fn a_lower_master_that_persists_is_a_conflict_until_it_is_quiet() {
 }
 
 #[test]
+fn a_flood_of_lower_adverts_is_announced_against_once_a_second() {
+    let mut bench = master(lone());
+    for millisecond in 4000..7000 {
+        bench.run_until(millisecond);
+        bench.hear(from_peer(&v3(), LESS, 50));
+    }
+    let reannounced = bench.log.iter().filter(|(_, output)| matches!(output, Output::Reannounce { member: 0 }));
+    assert_eq!(reannounced.map(|(at, _)| *at).collect::<Vec<_>>(), [4000, 5000, 6000].map(time));
+    // Each is answered (RFC 9568, 6.4.3), which is what the other has to hear.
+    assert!(bench.adverts().len() >= 3000);
+}
+
+#[test]
 fn a_lower_master_that_gives_way_is_no_conflict() {
     let mut bench = master(lone());
     bench.hear(from_peer(&v3(), LESS, 50));
