@@ -100,8 +100,8 @@ soak-simulation: ## Simulate for SOAK seconds, with seeds of its own
 .PHONY: soak-fuzz
 soak-fuzz: ## Run each of the fuzz bodies FUZZ times, and count
 	@log=$$(mktemp); trap 'rm -f "$$log"' EXIT; start=$$SECONDS; \
-	PROPTEST_CASES=$(FUZZ) cargo test --locked --release -p sluice-net -p sluice-engine -p sluice-api --test fuzz \
-	    -- --nocapture | tee "$$log"; \
+	PROPTEST_CASES=$(FUZZ) cargo test --locked --release -p sluice-net -p sluice-engine -p sluice-api -p sluice-vrrpd \
+	    --test fuzz -- --nocapture | tee "$$log"; \
 	bodies=$$(grep -c '^test .* ok$$' "$$log"); \
 	echo "$$bodies fuzz bodies, $$((bodies * $(FUZZ))) runs in $$((SECONDS - start)) s"
 
