@@ -20,6 +20,9 @@ use crate::{leftover, requirements};
 /// The port of the service that a client's probes go to.
 pub const SERVICE_PORT: u16 = 7;
 
+/// The address of the host that looks on.
+pub const OBSERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 49);
+
 /// One of the two machines.
 #[derive(Debug)]
 pub struct Node {
@@ -39,7 +42,9 @@ pub struct Cluster {
     pub nodes: [Node; 2],
     /// Where the client is.
     pub client: Namespace,
-    /// The bridge of the client's network, with the ports `client`, `node1` and `node2`.
+    /// Another host on the client's network, at [`OBSERVER`].
+    pub observer: Namespace,
+    /// The bridge of the client's network, with the ports `client`, `observer`, `node1` and `node2`.
     pub wan: Namespace,
     /// The bridge of the servers' network.
     pub lan: Namespace,
@@ -87,15 +92,17 @@ impl Cluster {
         leftover::sign(&directory)?;
         let removed = Removed(name.to_owned());
         let namespace = |role: &str| Namespace::named(format!("{name}-{role}"));
-        let [client, wan, lan] = ["client", "wan", "lan"].map(namespace);
+        let [client, observer, wan, lan] = ["client", "observer", "wan", "lan"].map(namespace);
         for bridge in [&wan, &lan] {
             bridge.create()?;
             bridge.ip("link add name bridge type bridge stp_state 0 mcast_snooping 0")?;
             bridge.ip("link set bridge up")?;
         }
-        client.create()?;
-        attach((&client, HOST_DEVICE), &wan, "client")?;
-        client.ip(&format!("address add {CLIENT}/{WAN_PREFIX} dev {HOST_DEVICE}"))?;
+        for (host, port, address) in [(&client, "client", CLIENT), (&observer, "observer", OBSERVER)] {
+            host.create()?;
+            attach((host, HOST_DEVICE), &wan, port)?;
+            host.ip(&format!("address add {address}/{WAN_PREFIX} dev {HOST_DEVICE}"))?;
+        }
         let mut servers = Vec::new();
         for index in 0..2 {
             let namespace = namespace(&format!("server{}", index + 1));
@@ -112,7 +119,18 @@ impl Cluster {
             attach((&node.site.namespace, WAN_DEVICE), &wan, port)?;
             attach((&node.site.namespace, LAN_DEVICE), &lan, port)?;
         }
-        Ok(Cluster { nodes, client, wan, lan, servers, directory, _echo: echo, _removed: removed, _turn: turn })
+        Ok(Cluster {
+            nodes,
+            client,
+            observer,
+            wan,
+            lan,
+            servers,
+            directory,
+            _echo: echo,
+            _removed: removed,
+            _turn: turn,
+        })
     }
 
     /// The directory for files of the lab; goes with it.
@@ -221,6 +239,19 @@ impl Node {
             return Err(LabError::Unexpected("no vrrpd was started".to_owned()));
         };
         vrrpd.end(signal).map(drop)
+    }
+
+    /// Sends its vrrpd, if it has one, a signal.
+    ///
+    /// # Errors
+    /// When that has ended.
+    pub fn signal_vrrpd(&mut self, signal: Signal) -> Result<(), LabError> {
+        self.vrrpd.as_mut().map_or(Ok(()), |vrrpd| vrrpd.signal(signal))
+    }
+
+    /// What its vrrpd, and those before it, have logged; nothing without one.
+    pub fn vrrpd_log(&self) -> String {
+        self.vrrpd.as_ref().map(VrrpRouter::log).unwrap_or_default()
     }
 
     /// Whether it has the virtual address.

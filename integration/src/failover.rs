@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
+use crate::cluster::OBSERVER;
 use crate::cluster::{Cluster, Node};
 use crate::dataplane::Settings;
 use crate::error::LabError;
 use crate::probe::{Experience, Probe};
+use crate::stall::Stall;
 use crate::wait;
+use crate::watch::{Observed, Watch};
 
 /// How long anything in a cluster may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -29,6 +32,12 @@ pub enum Mishap {
     DataplaneKilled,
     /// Its cables are cut.
     CableCut,
+    /// A worker of its dataplane stands still.
+    WorkerStalled,
+    /// The control thread of its dataplane stands still, for longer than the lease.
+    ControlStalled,
+    /// Its vrrpd is stopped for longer than the lease, and goes on after that.
+    VrrpdFrozen,
     /// Its vrrpd is told to stop: it hands over.
     Stopped,
     /// Its vrrpd is killed, and another started.
@@ -39,10 +48,13 @@ pub enum Mishap {
 
 impl Mishap {
     /// All of them.
-    pub const ALL: [Mishap; 6] = [
+    pub const ALL: [Mishap; 9] = [
         Mishap::Death,
         Mishap::DataplaneKilled,
         Mishap::CableCut,
+        Mishap::WorkerStalled,
+        Mishap::ControlStalled,
+        Mishap::VrrpdFrozen,
         Mishap::Stopped,
         Mishap::VrrpdKilled,
         Mishap::VrrpdRestarted,
@@ -54,6 +66,9 @@ impl Mishap {
             Mishap::Death => "node death",
             Mishap::DataplaneKilled => "dataplane killed",
             Mishap::CableCut => "cables cut",
+            Mishap::WorkerStalled => "worker stands still",
+            Mishap::ControlStalled => "control stands still",
+            Mishap::VrrpdFrozen => "vrrpd stands still",
             Mishap::Stopped => "vrrpd stopped",
             Mishap::VrrpdKilled => "vrrpd killed and started",
             Mishap::VrrpdRestarted => "vrrpd restarted",
@@ -70,10 +85,11 @@ impl Mishap {
         // RFC 9568, 6.1.
         let skew = advert_interval * (256 - u32::from(backup_priority)) / 256;
         match self {
-            Mishap::Death | Mishap::DataplaneKilled | Mishap::CableCut => {
+            Mishap::Death | Mishap::DataplaneKilled | Mishap::CableCut | Mishap::WorkerStalled => {
                 3 * advert_interval + skew + Duration::from_millis(10)
             }
-            Mishap::Stopped => skew + Duration::from_millis(15),
+            // The lease ends with a last will.
+            Mishap::Stopped | Mishap::ControlStalled | Mishap::VrrpdFrozen => skew + Duration::from_millis(15),
             Mishap::VrrpdKilled | Mishap::VrrpdRestarted => Duration::ZERO,
         }
     }
@@ -82,6 +98,9 @@ impl Mishap {
 /// Two machines that share a virtual address; the first has the greater priority.
 #[derive(Debug)]
 pub struct Pair {
+    watch: Watch,
+    /// What stands still of the master.
+    stall: Option<Stall>,
     /// Where they are.
     pub cluster: Cluster,
     advert_interval: Duration,
@@ -96,7 +115,8 @@ impl Pair {
     /// # Errors
     /// When a part does not come up.
     pub fn start(cluster: Cluster, advert_interval: Duration) -> Result<Pair, LabError> {
-        let mut pair = Pair { cluster, advert_interval };
+        let watch = Watch::start(&cluster.observer, OBSERVER, cluster.directory())?;
+        let mut pair = Pair { watch, stall: None, cluster, advert_interval };
         for node in 0..2 {
             pair.start_node(node)?;
         }
@@ -154,10 +174,17 @@ impl Pair {
         }
         thread::sleep(10 * GRACE);
         let seen = probe.finish();
+        self.mend()?;
+        Ok(seen)
+    }
+
+    /// Has everything run again, and waits until the first machine is master.
+    fn mend(&mut self) -> Result<(), LabError> {
+        self.stall = None;
+        self.cluster.nodes[0].signal_vrrpd(Signal::SIGCONT)?;
         self.cluster.plug(0, true)?;
         self.start_node(0)?;
-        self.await_rest()?;
-        Ok(seen)
+        self.await_rest()
     }
 
     fn strike(&mut self, mishap: Mishap) -> Result<(), LabError> {
@@ -168,16 +195,61 @@ impl Pair {
             }
             Mishap::DataplaneKilled => self.cluster.nodes[0].kill_dataplane(),
             Mishap::CableCut => self.cluster.plug(0, false),
+            Mishap::WorkerStalled => self.stall("rte-worker"),
+            Mishap::ControlStalled => self.stall("sluice-"),
+            Mishap::VrrpdFrozen => self.cluster.nodes[0].signal_vrrpd(Signal::SIGSTOP),
             Mishap::Stopped => self.cluster.nodes[0].end_vrrpd(Signal::SIGTERM),
-            Mishap::VrrpdKilled => self.restart_vrrpd(Signal::SIGKILL),
-            Mishap::VrrpdRestarted => self.restart_vrrpd(Signal::SIGUSR2),
+            Mishap::VrrpdKilled => self.replace_vrrpd(0, Signal::SIGKILL),
+            Mishap::VrrpdRestarted => self.replace_vrrpd(0, Signal::SIGUSR2),
         }
     }
 
-    fn restart_vrrpd(&mut self, signal: Signal) -> Result<(), LabError> {
-        let master: &mut Node = &mut self.cluster.nodes[0];
-        master.end_vrrpd(signal)?;
-        master.start_vrrpd()
+    fn stall(&mut self, threads: &str) -> Result<(), LabError> {
+        self.stall = Some(Stall::of(self.cluster.nodes[0].dataplane().id(), threads)?);
+        Ok(())
+    }
+
+    /// Ends a machine's vrrpd by a signal, starts another, and waits until the dataplane has it.
+    ///
+    /// # Errors
+    /// When that does not come about.
+    pub fn replace_vrrpd(&mut self, number: usize, signal: Signal) -> Result<(), LabError> {
+        let connections = |node: &Node| node.vrrpd_log().matches("connected to the dataplane").count();
+        let node = &mut self.cluster.nodes[number];
+        let before = connections(node);
+        node.end_vrrpd(signal)?;
+        node.start_vrrpd()?;
+        wait::until("vrrpd to be connected", PATIENCE, || Ok((connections(node) > before).then_some(())))
+    }
+
+    /// The second machine is master for a vrrpd that is killed, and the first one comes back. Then all is as before.
+    ///
+    /// # Errors
+    /// When the first does not become master, or the second does not give way by itself.
+    pub fn come_back_to_a_dead_vrrpd(&mut self) -> Result<(), LabError> {
+        self.cluster.nodes[0].end_vrrpd(Signal::SIGTERM)?;
+        self.await_master(1)?;
+        self.cluster.nodes[0].start_vrrpd()?;
+        self.cluster.nodes[1].end_vrrpd(Signal::SIGKILL)?;
+        self.await_master(0)?;
+        let given_way = || Ok((!self.cluster.nodes[1].is_master()?).then_some(()));
+        wait::until("machine 2 to give way", PATIENCE, given_way)?;
+        self.start_node(1)?;
+        self.await_rest()
+    }
+
+    /// How often a machine became master, or gave that up, as their vrrpds tell.
+    pub fn transitions(&self) -> usize {
+        let of = |log: String| log.matches("backup to master").count() + log.matches("master to ").count();
+        self.cluster.nodes.iter().map(|node| of(node.vrrpd_log())).sum()
+    }
+
+    /// Ends it, and returns what was seen on the wire since the start.
+    ///
+    /// # Errors
+    /// When something was missed.
+    pub fn finish(self) -> Result<Observed, LabError> {
+        self.watch.finish()
     }
 
     fn await_master(&self, number: usize) -> Result<(), LabError> {

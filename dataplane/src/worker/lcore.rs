@@ -85,13 +85,14 @@ impl Lcore<'_> {
             }
             began = now;
             turn.out.taps.set_time(now);
+            // First: a worker that stood still for so long that peers took over answers none of what waited meanwhile. It
+            // is no work that packets would follow.
+            turn.worker.tend(&turn.snapshot, now, &mut turn.out);
             worked = turn.take_from_kernel();
             worked |= turn.poll(&mut receive, &counters, now);
             worked |= turn.take_over(&mut others, now);
             worked |= turn.take_mail(now);
             worked |= turn.tick(now);
-            // This is no work that packets would follow.
-            turn.worker.tend(&turn.snapshot, now, &mut turn.out);
             turn.out.flush();
             idle.after_turn(worked, now);
         }

@@ -38,6 +38,15 @@ fn run(runs: u32) -> Result<(), LabError> {
         for mishap in Mishap::ALL {
             measure(&mut pair, mishap, interval, runs)?;
         }
+        let observed = pair.finish()?;
+        println!(
+            "{:<10}two machines answered for {} at most; {} at most from an answer to an advertisement of the same \
+             machine, {} from one of those to an answer",
+            milliseconds(interval),
+            milliseconds(observed.longest_contest()),
+            milliseconds(observed.longest_unadvertised()),
+            milliseconds(observed.longest_unanswering()),
+        );
     }
     Ok(())
 }
@@ -54,7 +63,6 @@ fn measure(pair: &mut Pair, mishap: Mishap, interval: Duration, runs: u32) -> Re
     }
     gaps.sort_unstable();
     let within = gaps.iter().filter(|gap| **gap <= bound).count();
-    let milliseconds = |time: Duration| format!("{:.1} ms", 1e3 * time.as_secs_f64());
     let (median, longest) = (gaps[gaps.len() / 2], gaps[gaps.len() - 1]);
     println!(
         "{:<10}{:<26}{:>12}{:>12}{:>12}{:>12}{lost:>10}{:>14}",
@@ -67,4 +75,8 @@ fn measure(pair: &mut Pair, mishap: Mishap, interval: Duration, runs: u32) -> Re
         milliseconds(stall)
     );
     Ok(())
+}
+
+fn milliseconds(time: Duration) -> String {
+    format!("{:.1} ms", 1e3 * time.as_secs_f64())
 }
