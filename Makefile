@@ -80,6 +80,7 @@ soak: packages soak-simulation soak-fuzz ## Tests at full size: SOAK=seconds, FU
 	cargo build --locked --workspace --all-targets
 	SLUICE_TRANSFER_MIB=1024 SLUICE_RESTARTS=20 SLUICE_REQUESTS=10000 SLUICE_CHANGES=2000 SLUICE_CONNECTIONS=500 \
 	    SLUICE_MALFORMED=100000 SLUICE_MEASURE=1 SLUICE_SERVICES=10000 SLUICE_ADVERTS=1000 SLUICE_VRRPD_RESTARTS=100 \
+	    SLUICE_ELECTIONS=100 \
 	    cargo test --locked --workspace --test '0*' --test '1*' -- --nocapture
 
 .PHONY: bench

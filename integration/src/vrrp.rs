@@ -102,6 +102,11 @@ impl VrrpRouter {
         self.0.signal(signal)
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     /// What it has printed, with what those of the same name before it had.
     pub fn log(&self) -> String {
         self.0.log()
