@@ -20,7 +20,10 @@ const QUIET: Duration = Duration::from_millis(300);
 /// checksum of 0 as ffff where it finishes checksums for the device, as it has to for UDP: once in 65536 segments.
 const FAULTS: &str = "!tcp.checksum.ffff && (_ws.malformed || _ws.expert.group == \"Malformed\" || _ws.expert.group == \"Checksum\" || \
                       ip.checksum.status == 0 || tcp.checksum.status == 0 || udp.checksum.status == 0 || \
-                      icmp.checksum.status == 0)";
+                      icmp.checksum.status == 0 || vrrp.checksum.status == 0)";
+
+/// With this, tshark expects the checksum of VRRP version 3 over IPv4 in the form of RFC 9568, 5.2.8, and no other.
+const RFC_9568: &str = "vrrp.v3_checksum_as_in_v2:TRUE";
 
 /// A capture that is running.
 #[derive(Debug)]
@@ -33,6 +36,7 @@ pub struct Capture {
 #[derive(Debug)]
 pub struct Packets {
     file: PathBuf,
+    preferences: Vec<&'static str>,
 }
 
 impl Capture {
@@ -78,7 +82,7 @@ impl Capture {
         self.process.wait(PATIENCE)?;
         let log = self.process.log();
         if log.lines().any(|line| line == "0 packets dropped by kernel") {
-            return Ok(Packets { file: self.file });
+            return Ok(Packets { file: self.file, preferences: Vec::new() });
         }
         Err(LabError::Unexpected(format!("tcpdump lost packets or failed: {}", log.trim_end())))
     }
@@ -106,7 +110,12 @@ impl Packets {
     /// When there is no such file.
     pub fn read(file: &Path) -> Result<Packets, LabError> {
         fs::metadata(file).attempt(|| format!("read {}", file.display()))?;
-        Ok(Packets { file: file.to_owned() })
+        Ok(Packets { file: file.to_owned(), preferences: Vec::new() })
+    }
+
+    /// The same, of which the checksums of VRRP version 3 over IPv4 have to be in the form of RFC 9568.
+    pub fn of_rfc_9568(self) -> Packets {
+        Packets { preferences: vec![RFC_9568], ..self }
     }
 
     /// Writes Ethernet frames to a file (libpcap format 2.4), for programs that read captures.
@@ -126,7 +135,7 @@ impl Packets {
             bytes.extend(frame);
         }
         fs::write(file, bytes).attempt(|| format!("write {}", file.display()))?;
-        Ok(Packets { file: file.to_owned() })
+        Ok(Packets { file: file.to_owned(), preferences: Vec::new() })
     }
 
     /// The packets that are malformed or have a bad checksum, a line of tshark's each.
@@ -169,6 +178,9 @@ impl Packets {
         command.args(["-n", "-r"]).arg(&self.file);
         for layer in ["ip", "tcp", "udp"] {
             command.args(["-o", &format!("{layer}.check_checksum:TRUE")]);
+        }
+        for preference in &self.preferences {
+            command.args(["-o", preference]);
         }
         run(command.args(arguments))?.success()
     }
