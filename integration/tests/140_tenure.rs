@@ -10,7 +10,7 @@ use api::vrrp::{
     WatchedRouter,
 };
 use integration::address::{CLIENT, HOST_DEVICE, VIP};
-use integration::{Capture, Dataplane, Lab, Packets, Settings, Vrrpd, settle};
+use integration::{Capture, Dataplane, Lab, Packets, Settings, Stall, Vrrpd, settle};
 use net::ethernet::{self, EtherType};
 use net::vrrp::{
     Addresses, Advert, Authentication, ChecksumForm, Envelope, Fields, GROUP_V4, Interval, PROTOCOL, Version, Vrid,
@@ -26,6 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Longer than any test takes.
 const LONG: Duration = Duration::from_secs(600);
 const VRID: u8 = 51;
+/// The threads of two workers.
+const WORKERS: [&str; 2] = ["rte-worker-1", "rte-worker-2"];
 /// In centiseconds: a busy machine may keep a worker from its CPU for most of three, and the tenure goes on.
 const INTERVAL: u16 = 20;
 
@@ -291,6 +293,25 @@ fn a_link_that_goes_down_ends_the_tenure() {
     assert_eq!(events.next(PATIENCE).unwrap(), Some(end));
     drop(events);
     assert_eq!(refusal(scene.vrrpd.tenure(TenureCall::Claim(tenure(LONG)))), RefusalKind::Invalid);
+}
+
+/// Whichever it is: the one that advertises, or one that does not and is still to forward.
+#[test]
+fn a_worker_that_stands_still_ends_the_tenure() {
+    for worker in WORKERS {
+        let mut scene = scene(2);
+        scene.claim(LONG);
+        assert!(scene.answers());
+        let mut events = scene.vrrpd.watch(Vec::new()).unwrap();
+        let stall = Stall::of(scene.dataplane.id(), worker).unwrap();
+        // Adverts that go on would keep it from that.
+        let end = VrrpEvent::Ended { id: 1, why: TenureEnd::Stalled { router: 0 } };
+        assert_eq!(events.next(PATIENCE).unwrap(), Some(end), "{worker}");
+        drop(events);
+        assert!(!scene.answers());
+        drop(stall);
+        assert!(!scene.answers(), "it goes on, and knows");
+    }
 }
 
 #[test]
