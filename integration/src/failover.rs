@@ -104,19 +104,23 @@ pub struct Pair {
     /// Where they are.
     pub cluster: Cluster,
     advert_interval: Duration,
+    lease: Duration,
 }
+
+/// The lease that vrrpd asks for by default.
+pub const LEASE: Duration = Duration::from_secs(3);
 
 /// The priorities of the two.
 pub const PRIORITIES: [u8; 2] = [150, 100];
 
 impl Pair {
-    /// Starts both, and waits until the first is master and answers.
+    /// Starts both, with tenures of that lease, in whole seconds, and waits until the first is master and answers.
     ///
     /// # Errors
     /// When a part does not come up.
-    pub fn start(cluster: Cluster, advert_interval: Duration) -> Result<Pair, LabError> {
+    pub fn start(cluster: Cluster, advert_interval: Duration, lease: Duration) -> Result<Pair, LabError> {
         let watch = Watch::start(&cluster.observer, OBSERVER, cluster.directory())?;
-        let mut pair = Pair { watch, stall: None, cluster, advert_interval };
+        let mut pair = Pair { watch, stall: None, cluster, advert_interval, lease };
         for node in 0..2 {
             pair.start_node(node)?;
         }
@@ -129,7 +133,7 @@ impl Pair {
     /// # Errors
     /// When a part does not come up.
     pub fn start_node(&mut self, number: usize) -> Result<(), LabError> {
-        let more = configuration(PRIORITIES[number], self.advert_interval);
+        let more = configuration(PRIORITIES[number], self.advert_interval, self.lease);
         let node = &mut self.cluster.nodes[number];
         if !node.has_dataplane() {
             node.start_dataplane(Settings::default(), &more)?;
@@ -259,10 +263,11 @@ impl Pair {
 }
 
 /// What a configuration says of VRRP.
-fn configuration(priority: u8, advert_interval: Duration) -> String {
+fn configuration(priority: u8, advert_interval: Duration, lease: Duration) -> String {
     format!(
-        "[[vrrp.instance]]\nname = \"VI_1\"\ninterface = \"dpdk1\"\nversion = 3\nvirtual_router_id = 51\n\
+        "[vrrp]\nlease = {}\n[[vrrp.instance]]\nname = \"VI_1\"\ninterface = \"dpdk1\"\nversion = 3\nvirtual_router_id = 51\n\
          priority = {priority}\nadvert_int = {}\nvirtual_ipaddress = [\"{}/32\"]\n",
+        lease.as_secs(),
         advert_interval.as_secs_f64(),
         crate::address::VIP
     )
@@ -282,7 +287,7 @@ mod tests {
 
     #[test]
     fn the_configuration_is_accepted() {
-        let text = configuration(150, Duration::from_millis(100));
+        let text = configuration(150, Duration::from_millis(100), LEASE);
         let port = "[[dataplane.port]]\nname = \"dpdk1\"\ndevice = \"net_null0\"\n\n[dataplane]\nworker_cpus = [0]\n";
         api::config::Config::parse(&format!("{port}{text}"), std::path::Path::new("sluice.toml")).unwrap();
     }

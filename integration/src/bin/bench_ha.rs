@@ -6,7 +6,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use integration::failover::{Mishap, PRIORITIES, Pair};
+use integration::failover::{LEASE, Mishap, PRIORITIES, Pair};
 use integration::{Cluster, LabError, crowd, interrupt};
 
 /// Intervals between advertisements; the shortest is the least that VRRPv3 knows.
@@ -34,7 +34,7 @@ fn run(runs: u32) -> Result<(), LabError> {
         "interval", "on the master", "median gap", "longest", "bound", "within", "lost", "client stall"
     );
     for interval in INTERVALS {
-        let mut pair = Pair::start(Cluster::new()?, interval)?;
+        let mut pair = Pair::start(Cluster::new()?, interval, LEASE)?;
         for mishap in Mishap::ALL {
             measure(&mut pair, mishap, interval, runs)?;
         }

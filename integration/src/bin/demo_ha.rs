@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use integration::address::{HOST_DEVICE, VIP};
-use integration::failover::{Mishap, PRIORITIES, Pair};
+use integration::failover::{LEASE, Mishap, PRIORITIES, Pair};
 use integration::narrate::{say, step};
 use integration::{Capture, Cluster, LabError, Packets, interrupt};
 
@@ -31,7 +31,7 @@ fn run() -> Result<(), LabError> {
     step("A dataplane and a vrrpd on each, with one virtual address between them");
     let [first, second] = PRIORITIES;
     say(&format!("{VIP}, VRID 51, priority {first} and {second}, an advertisement each second"));
-    let mut pair = Pair::start(cluster, ADVERT_INTERVAL)?;
+    let mut pair = Pair::start(cluster, ADVERT_INTERVAL, LEASE)?;
     say("Machine 1 is master, and a client is answered.");
     for mishap in [Mishap::VrrpdKilled, Mishap::Stopped, Mishap::Death] {
         interrupt::check()?;
