@@ -59,7 +59,7 @@ $(DENY):
 layers:
 	@for crate in sluice-net sluice-engine; do \
 	    tree=$$(cargo tree --locked -p $$crate --prefix none); \
-	    if grep -E '^(sluice-dpdk|tokio|zbus|ractor)' <<<"$$tree"; then \
+	    if grep -E '^(sluice-dpdk|sluice-daemon|tokio|zbus|ractor)' <<<"$$tree"; then \
 	        echo "layers: $$crate must not depend on the above" >&2; exit 1; \
 	    fi; \
 	done

@@ -16,6 +16,7 @@ pub mod owner;
 pub mod row;
 pub mod stats;
 pub mod vrrp;
+pub mod vrrpd;
 
 pub use attribute::Attribute;
 pub use link::LinkSettings;

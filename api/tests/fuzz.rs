@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sluice_api::config::Config;
 use sluice_api::ipc::{Answer, Call, ClientHello, Event, ServerHello, decode, encode};
+use sluice_api::vrrpd;
 
 const GOLDEN: &str = include_str!("golden.txt");
 
@@ -74,6 +75,8 @@ fn message(bytes: &[u8]) {
     one::<Call>(bytes);
     one::<Answer>(bytes);
     one::<Event>(bytes);
+    one::<Call<vrrpd::Request>>(bytes);
+    one::<Answer<vrrpd::Reply>>(bytes);
 }
 
 fn noise() -> impl Strategy<Value = Vec<u8>> {

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::io;
 use std::path::PathBuf;
 
-use api::ipc::{Client, ClientError, default_socket};
+use api::ipc::{Client, ClientError, Contract};
 use api::row::{Query, Row};
 
 use crate::failure::Failure;
@@ -38,7 +38,7 @@ impl Target {
         let named = variables.iter().find_map(|name| std::env::var_os(name).filter(|value| !value.is_empty()));
         let socket = match named {
             Some(path) => path.into(),
-            None => default_socket(instance.as_deref().unwrap_or(DEFAULT_INSTANCE)),
+            None => Contract::Dataplane.socket(instance.as_deref().unwrap_or(DEFAULT_INSTANCE)),
         };
         Target { socket, instance }
     }
@@ -81,7 +81,7 @@ pub(crate) async fn stream<T>(
             for row in batch {
                 if let Err(error) = each(pick(row).ok_or_else(other_kind)?) {
                     failed = Some(error);
-                    return Err(ClientError::Unexpected("rows nobody can print"));
+                    return Err(ClientError::Unexpected(Contract::Dataplane, "rows nobody can print"));
                 }
             }
             Ok(())
@@ -94,5 +94,5 @@ pub(crate) async fn stream<T>(
 }
 
 fn other_kind() -> ClientError {
-    ClientError::Unexpected("a row of another kind")
+    ClientError::Unexpected(Contract::Dataplane, "a row of another kind")
 }

@@ -1,37 +1,32 @@
 //! `sluice-dataplane`: the process that owns the packets.
 
-use std::io::IsTerminal;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use api::config::{self, Config, check_instance};
-use api::ipc::BootId;
+use api::config;
+use api::ipc::Contract;
 use clap::Parser;
+use daemon::ipc::{Access, House, Identity, Listener};
+use daemon::start::{Configured, notify};
 use ractor::Actor;
+use sd_notify::NotifyState;
 use sluice_dataplane::bus;
 use sluice_dataplane::control::message::ControlMessage;
 use sluice_dataplane::control::{Control, State, StateFile, keep};
-use sluice_dataplane::ipc::{Access, Identity, Listener, serve};
+use sluice_dataplane::ipc::serve;
 use sluice_dataplane::kni::Twins;
 use sluice_dataplane::ports::Ports;
 use sluice_dataplane::start;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
-use tracing_subscriber::EnvFilter;
 
 /// Forwards packets for Sluice's virtual services.
 #[derive(Parser)]
 #[command(name = "sluice-dataplane", version)]
 struct Arguments {
-    /// The configuration file [default: /etc/sluice/INSTANCE.toml]
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-
-    /// The instance: its socket is /run/sluice/NAME/dataplane.sock unless configured otherwise
-    #[arg(long, value_name = "NAME", default_value = "default")]
-    instance: String,
+    #[command(flatten)]
+    configured: Configured,
 
     /// Further arguments for DPDK's EAL
     #[arg(last = true, value_name = "EAL ARGS")]
@@ -39,23 +34,12 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let filter = EnvFilter::try_from_env("SLUICE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let terminal = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(terminal).with_writer(std::io::stderr).init();
-    match run(&arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("sluice-dataplane: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    daemon::start::main(run)
 }
 
-fn run(arguments: &Arguments) -> Result<()> {
-    check_instance(&arguments.instance)?;
-    let path = arguments.config.clone().unwrap_or_else(|| format!("/etc/sluice/{}.toml", arguments.instance).into());
-    let config = Config::load(&path)?;
+fn run(Arguments { configured, eal: eal_arguments }: Arguments) -> Result<()> {
+    let config = configured.load()?;
+    let (path, instance) = (configured.file(), configured.instance.as_str());
     for warning in &config.warnings {
         warn!("{warning}");
     }
@@ -63,17 +47,17 @@ fn run(arguments: &Arguments) -> Result<()> {
     runtime.block_on(async {
         let stop = told_to_stop()?;
         // First of all, so that a second start touches nothing of the first.
-        let listener = Listener::bind(&config.ipc.socket(&arguments.instance), &arguments.instance)?;
+        let listener = Listener::bind(Contract::Dataplane, &config.ipc.socket(instance), instance)?;
         let access = Access::resolve(&config.ipc);
         let twins = Twins::open(&config.dataplane)?;
-        let eal = start::start_eal(&config.dataplane, &arguments.instance, &arguments.eal)?;
+        let eal = start::start_eal(&config.dataplane, instance, &eal_arguments)?;
         let steering = start::steering(&config.dataplane)?;
         let ports = Ports::start(&eal, &config.dataplane, &steering, twins.clone())?;
         let (mut state, workers) = start::start_workers(&eal, &config.dataplane, ports, &steering)?;
-        let file = StateFile::beside(listener.path(), &arguments.instance);
+        let file = StateFile::beside(listener.path(), instance);
         let started = start::configure(&mut state, &config, &path, &file).await.and_then(|()| twins.keep());
         let outcome = match started {
-            Ok(()) => control(state, listener, access, file, &config.bus, &arguments.instance, stop).await,
+            Ok(()) => control(state, listener, access, file, &config.bus, instance, stop).await,
             Err(error) => {
                 drop(state);
                 Err(error)
@@ -113,25 +97,21 @@ async fn control(
     let (filled, leases) = (state.watch_fill(), state.leases());
     let keeper = tokio::spawn(keep(file, state.watch_operator()));
     let (actor, ended) = Control::spawn(None, Control, state).await.context("control did not start")?;
-    let boot_id = BootId(u128::from(getrandom::u64()?) << 64 | u128::from(getrandom::u64()?));
-    let identity = Identity { software: env!("CARGO_PKG_VERSION").into(), instance: instance.into(), boot_id, filled };
+    let identity = Identity::begin(instance, filled)?;
+    let boot_id = identity.boot_id;
     let shutdown = CancellationToken::new();
-    let front = bus::Front {
-        address: on.address.clone(),
-        control: actor.clone(),
-        access: access.clone(),
-        identity: identity.clone(),
-    };
+    let house = House::new(Contract::Dataplane, access.clone(), identity.clone(), shutdown.clone());
+    let front = bus::Front { address: on.address.clone(), control: actor.clone(), access, identity };
     let front = tokio::spawn(bus::run(front, shutdown.clone()));
-    let server = tokio::spawn(serve(listener, access, (actor.clone(), leases), identity, shutdown.clone()));
+    let server = tokio::spawn(serve(listener, house, actor.clone(), leases));
     info!(instance, %boot_id, "ready");
-    notify(&[sd_notify::NotifyState::Ready]);
+    notify(NotifyState::Ready);
     stop.await;
     // First of all, so that a backup takes over while this one still forwards.
     if ractor::call!(actor, ControlMessage::Resign).is_err() {
         warn!("control is gone: last wills may be missing");
     }
-    notify(&[sd_notify::NotifyState::Stopping]);
+    notify(NotifyState::Stopping);
     shutdown.cancel();
     server.await.context("the IPC server failed")?;
     front.await.context("the bus front failed")?;
@@ -139,11 +119,4 @@ async fn control(
     ended.await.context("control failed")?;
     keeper.await.context("saving what was made by hand failed")?;
     Ok(())
-}
-
-/// Tells the service manager, if there is one.
-fn notify(states: &[sd_notify::NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
-        warn!(%error, "cannot notify the service manager");
-    }
 }

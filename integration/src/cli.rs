@@ -11,12 +11,14 @@ use serde::de::DeserializeOwned;
 use crate::command::{Finished, run};
 use crate::error::{Attempt, LabError};
 use crate::requirements::binary;
+use crate::vrrp;
 
 /// A directory with `sluice`, `ipvsadm` and `dpip`, whose commands go to one dataplane.
 #[derive(Clone, Debug)]
 pub struct Cli {
     directory: PathBuf,
     socket: PathBuf,
+    vrrpd: Option<PathBuf>,
     user: Option<u32>,
 }
 
@@ -29,17 +31,16 @@ impl Cli {
     pub(crate) fn install(below: &Path, socket: &Path) -> Result<Cli, LabError> {
         let directory = below.join("bin");
         let built = binary("sluice")?;
-        let copy = || {
-            if directory.exists() {
-                return Ok(());
-            }
-            fs::create_dir(&directory)?;
-            fs::copy(&built, directory.join("sluice"))?;
-            symlink("sluice", directory.join("ipvsadm"))?;
-            symlink("sluice", directory.join("dpip"))
-        };
-        copy().attempt(|| format!("copy {} to {}", built.display(), directory.display()))?;
-        Ok(Cli { directory, socket: socket.to_owned(), user: None })
+        if !directory.exists() {
+            let links = || {
+                fs::create_dir(&directory)?;
+                ["ipvsadm", "dpip"].into_iter().try_for_each(|name| symlink("sluice", directory.join(name)))
+            };
+            links().attempt(|| format!("make {}", directory.display()))?;
+            // By another process: what this one has open for writing, no other thread's child could run.
+            run(Command::new("cp").arg(&built).arg(directory.join("sluice")))?.success()?;
+        }
+        Ok(Cli { directory, socket: socket.to_owned(), vrrpd: None, user: None })
     }
 
     /// The same tools run by the user with that id, without groups.
@@ -50,6 +51,11 @@ impl Cli {
     /// The same tools with another socket.
     pub fn with_socket(&self, socket: &Path) -> Cli {
         Cli { socket: socket.to_owned(), ..self.clone() }
+    }
+
+    /// The same tools with the vrrpd that listens at `socket`.
+    pub fn with_vrrpd(&self, socket: &Path) -> Cli {
+        Cli { vrrpd: Some(socket.to_owned()), ..self.clone() }
     }
 
     /// Where the tools are.
@@ -66,6 +72,9 @@ impl Cli {
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command.current_dir(&self.directory).env("SLUICE_SOCKET", &self.socket).env("DPVS_IPC_FILE", &self.socket);
+        if let Some(vrrpd) = &self.vrrpd {
+            command.env(vrrp::SOCKET, vrrpd);
+        }
         if let Some(user) = self.user {
             command.uid(user).gid(user);
         }

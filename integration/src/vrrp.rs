@@ -1,21 +1,26 @@
 //! VRRP routers: ours, and keepalived as their peer.
 
 use std::fs;
-use std::path::Path;
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
+use crate::cli::Cli;
 use crate::dataplane::CONFIGURATION;
 use crate::error::{Attempt, LabError};
 use crate::lab::Lab;
 use crate::netns::Namespace;
 use crate::process::Process;
 use crate::requirements::binary;
-use crate::vrrpd::USER;
+use crate::vrrpd::{UID, USER};
 
 const START_UP: Duration = Duration::from_secs(30);
+
+/// The environment variable that says where a `sluice-vrrpd` listens.
+pub(crate) const SOCKET: &str = "SLUICE_VRRPD_SOCKET";
 
 const CAPABILITIES: &str = "+net_admin,+net_raw";
 
@@ -53,6 +58,8 @@ impl VrrpRouter {
 
     /// Starts a `sluice-vrrpd` by a command that is complete, and waits until it listens.
     pub(crate) fn launch(name: &str, command: &mut Command, directory: &Path) -> Result<VrrpRouter, LabError> {
+        let socket = socket(directory, name)?;
+        command.env(SOCKET, &socket);
         // The log of a predecessor of that name is in the same file.
         let ready = |log: &str| log.matches(" ready").count();
         let log = directory.join(format!("{name}.log"));
@@ -85,6 +92,15 @@ impl VrrpRouter {
         Ok(VrrpRouter(process))
     }
 
+    /// The operator's tools, for the `sluice-vrrpd` of that name in a lab.
+    ///
+    /// # Errors
+    /// When they are not built or cannot be copied.
+    pub fn cli(lab: &Lab, name: &str) -> Result<Cli, LabError> {
+        let socket = socket(lab.directory(), name)?;
+        Cli::install(lab.directory(), &lab.directory().join("no-dataplane.sock")).map(|cli| cli.with_vrrpd(&socket))
+    }
+
     /// Sends a signal, and waits for its end.
     ///
     /// # Errors
@@ -113,6 +129,17 @@ impl VrrpRouter {
     }
 }
 
+/// Where a `sluice-vrrpd` of that name listens: in a directory that is its user's, whether it runs as that or as root.
+fn socket(directory: &Path, name: &str) -> Result<PathBuf, LabError> {
+    let own = directory.join(format!("{name}.run"));
+    let make = || {
+        fs::create_dir_all(&own)?;
+        chown(&own, Some(UID), Some(UID))
+    };
+    make().attempt(|| format!("make {}", own.display()))?;
+    Ok(own.join("vrrpd.sock"))
+}
+
 /// The command that starts a `sluice-vrrpd` as the user whom the lab's dataplanes take for it, with what its unit gives
 /// it. It is a copy in that directory: the user may not be allowed into the one it was built in.
 pub(crate) fn as_its_user(namespace: &Namespace, directory: &Path) -> Result<Command, LabError> {
@@ -126,7 +153,7 @@ pub(crate) fn as_its_user(namespace: &Namespace, directory: &Path) -> Result<Com
     Ok(command)
 }
 
-fn write(directory: &Path, name: &str, text: &str) -> Result<std::path::PathBuf, LabError> {
+fn write(directory: &Path, name: &str, text: &str) -> Result<PathBuf, LabError> {
     let file = directory.join(name);
     fs::write(&file, text).attempt(|| format!("write {}", file.display()))?;
     Ok(file)

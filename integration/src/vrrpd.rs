@@ -18,7 +18,7 @@ use crate::process::Process;
 pub(crate) const USER: &str = "daemon";
 
 /// Its number (base-passwd's).
-const UID: u32 = 1;
+pub(crate) const UID: u32 = 1;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 

@@ -14,18 +14,19 @@ use crate::dataplane::{self, Answered, Connected, Request};
 use crate::edge::Edge;
 use crate::kernel::{Addresses, Interfaces, PacketSocket};
 use crate::plan::{GroupPlan, MemberPlan};
-use crate::report::{Report, Transition, describe, state_name};
+use crate::report::{Report, describe};
 use crate::{Advert, Group, Input, MemberSettings, Output, Sender, State, Step, Task, Tenure, Time, clock};
 use api::ipc::RefusalKind;
 use api::vrrp::{Rounds, TenureCall};
+use api::vrrpd::{Transition, Turn};
 use net::vrrp::Envelope;
 use nix::errno::Errno;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
-use tokio::sync::{mpsc, oneshot, watch};
+use std::time::{Duration, UNIX_EPOCH};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tracing::{debug, info, warn};
 
 /// How many messages are read from a socket before others get their turn.
@@ -46,6 +47,8 @@ pub struct Surroundings {
     pub(crate) requests: mpsc::UnboundedSender<Request>,
     /// Marked whenever a report may be another than before.
     pub(crate) changed: watch::Sender<()>,
+    /// Told of every change of state.
+    pub(crate) turns: broadcast::Sender<Turn>,
 }
 
 /// What a group is told.
@@ -408,14 +411,18 @@ impl Running {
     }
 
     fn turned(&mut self, from: State, to: State, reason: &str) {
-        info!(group = self.group.name(), "{} to {}: {reason}", state_name(from), state_name(to));
+        info!(group = self.group.name(), "{from} to {to}: {reason}");
         if to != State::Master {
             self.conflicts.fill(None);
         }
         if self.transitions.len() == TRANSITIONS {
             self.transitions.pop_front();
         }
-        self.transitions.push_back(Transition { at: SystemTime::now(), from, to, reason: reason.to_owned() });
+        let at = UNIX_EPOCH.elapsed().unwrap_or_default().as_millis() as u64;
+        let transition = Transition { at, from, to, reason: reason.to_owned() };
+        // It fails when nobody watches.
+        let _ = self.around.turns.send(Turn { name: self.group.name().to_owned(), transition: transition.clone() });
+        self.transitions.push_back(transition);
     }
 
     fn set_timer(&mut self, wake: Option<Time>) {

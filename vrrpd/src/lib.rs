@@ -28,6 +28,7 @@ pub mod dataplane;
 mod edge;
 mod group;
 mod input;
+pub mod ipc;
 mod kernel;
 mod member;
 mod output;

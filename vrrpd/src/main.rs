@@ -1,54 +1,41 @@
 //! `sluice-vrrpd`: the process that says who is master.
 
 use anyhow::{Context, Result, bail};
-use api::config::{Config, check_instance};
+use api::config::Config;
+use api::ipc::Contract;
 use clap::Parser;
+use daemon::ipc::{Access, House, Identity, Listener};
+use daemon::start::{Configured, notify};
 use ractor::Actor;
-use std::io::IsTerminal;
+use sd_notify::NotifyState;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
-use tracing::{info, warn};
-use tracing_subscriber::EnvFilter;
+use tokio::sync::{broadcast, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
 use vrrpd::bus::{self, Front};
 use vrrpd::daemon::Daemon;
 use vrrpd::dataplane::socket;
+use vrrpd::ipc;
 use vrrpd::supervisor::{Groups, Supervisor, SupervisorMessage};
 
 /// Elects the master of virtual addresses by VRRP.
 #[derive(Parser)]
 #[command(name = "sluice-vrrpd", version)]
 struct Arguments {
-    /// The configuration file [default: /etc/sluice/INSTANCE.toml]
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-
-    /// The instance
-    #[arg(long, value_name = "NAME", default_value = "default")]
-    instance: String,
+    #[command(flatten)]
+    configured: Configured,
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let filter = EnvFilter::try_from_env("SLUICE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let terminal = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(terminal).with_writer(std::io::stderr).init();
-    match run(&arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("sluice-vrrpd: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    daemon::start::main(run)
 }
 
-fn run(arguments: &Arguments) -> Result<()> {
-    check_instance(&arguments.instance)?;
-    let path = arguments.config.clone().unwrap_or_else(|| format!("/etc/sluice/{}.toml", arguments.instance).into());
-    let config = Config::load(&path)?;
+fn run(Arguments { configured }: Arguments) -> Result<()> {
+    let config = configured.load()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
-    runtime.block_on(serve(&config, path, &arguments.instance))
+    runtime.block_on(serve(&config, configured.file(), &configured.instance))
 }
 
 /// What the process is told by signals.
@@ -71,24 +58,32 @@ impl Told {
 }
 
 async fn serve(config: &Config, file: PathBuf, instance: &str) -> Result<()> {
-    // First, so that no signal is lost.
+    // First, so that no signal is lost, and a second start touches nothing of the first.
     let mut told = Told::listen()?;
+    let listener = Listener::bind(Contract::Vrrpd, &ipc::socket(instance), instance)?;
+    let access = Access::operators(&config.ipc.group);
     let (tell_changed, changed) = watch::channel(());
-    let (supervisor, mut ended) = Actor::spawn(None, Supervisor, Groups::new(tell_changed, socket(config, instance))?)
-        .await
-        .context("the supervisor did not start")?;
+    let turns = broadcast::Sender::new(ipc::BACKLOG);
+    let groups = Groups::new(tell_changed, turns.clone(), socket(config, instance))?;
+    let (supervisor, mut ended) =
+        Actor::spawn(None, Supervisor, groups).await.context("the supervisor did not start")?;
     let daemon = Daemon { supervisor, file };
     daemon.configure(config).await?;
     let front = Front {
         address: config.bus.address.clone(),
         daemon: daemon.clone(),
         changed,
-        group: config.ipc.group.clone(),
+        access: access.clone(),
         instance: instance.to_owned(),
     };
     let front = tokio::spawn(bus::run(front));
+    let shutdown = CancellationToken::new();
+    // There is nobody it waits for.
+    let identity = Identity::begin(instance, watch::channel(true).1)?;
+    let house = House::new(Contract::Vrrpd, access, identity, shutdown.clone());
+    let server = tokio::spawn(ipc::serve(listener, house, daemon.clone(), turns));
     info!(instances = config.vrrp.instances.len(), "ready");
-    notify(&[sd_notify::NotifyState::Ready]);
+    notify(NotifyState::Ready);
     let last = loop {
         tokio::select! {
             _ = told.terminate.recv() => break SupervisorMessage::Release,
@@ -100,10 +95,12 @@ async fn serve(config: &Config, file: PathBuf, instance: &str) -> Result<()> {
             _ = &mut ended => bail!("the supervisor gave up"),
         }
     };
-    notify(&[sd_notify::NotifyState::Stopping]);
+    notify(NotifyState::Stopping);
     front.abort();
+    shutdown.cancel();
     daemon.supervisor.cast(last)?;
-    ended.await.context("the supervisor failed")
+    ended.await.context("the supervisor failed")?;
+    server.await.context("the IPC server failed")
 }
 
 /// Tells the service manager, when it is time to, that the groups still answer.
@@ -111,13 +108,6 @@ async fn watchdog(daemon: &Daemon) {
     let Some(period) = sd_notify::watchdog_enabled() else { return std::future::pending().await };
     tokio::time::sleep(period / 3).await;
     if daemon.reports().await.is_ok() {
-        notify(&[sd_notify::NotifyState::Watchdog]);
-    }
-}
-
-/// Tells the service manager, if there is one.
-fn notify(states: &[sd_notify::NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
-        warn!(%error, "cannot notify the service manager");
+        notify(NotifyState::Watchdog);
     }
 }

@@ -1,22 +1,9 @@
 //! What a group wants done.
 
 use crate::{Advert, Time};
+pub use api::vrrpd::State;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
-
-/// The state of a group and of each of its members.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum State {
-    /// Not started, or the dataplane is not ready. Nothing is listened to.
-    Init,
-    /// It cannot be master. Nothing is listened to.
-    Fault,
-    /// Another is master, or nobody is yet.
-    Backup,
-    /// It is master.
-    Master,
-}
 
 /// Why the state changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,9 +1,11 @@
 //! How a virtual router is, for people.
 
 use crate::{Counters, MasterSeen, Reason, Settings, State};
+use api::stats::Counter;
+use api::vrrpd::{Instance, Master, Transition};
+use net::vrrp::{Vrid, VrrpError};
+use serde::Serialize;
 use std::net::IpAddr;
-use std::num::NonZeroU8;
-use std::time::SystemTime;
 
 /// How an instance is.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,7 +17,7 @@ pub struct Report {
     /// Its interface.
     pub interface: String,
     /// Its number.
-    pub vrid: NonZeroU8,
+    pub vrid: Vrid,
     /// The version of the protocol: 2 or 3.
     pub version: u8,
     /// The addresses it has as master.
@@ -40,26 +42,45 @@ pub struct Report {
     pub transitions: Vec<Transition>,
 }
 
-/// A change of state.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Transition {
-    /// When, for people.
-    pub at: SystemTime,
-    /// From this.
-    pub from: State,
-    /// To this.
-    pub to: State,
-    /// Why, for people.
-    pub reason: String,
+impl Report {
+    /// What was sent and heard, by name.
+    pub(crate) fn counts(&self) -> Vec<Counter> {
+        let Counters { received, stops, own, errors } = &self.counters;
+        let sums = [("received", *received), ("stops", *stops), ("own", *own), ("sent", self.sent)];
+        let sums = sums.map(|(name, value)| Counter { name: name.to_owned(), value });
+        let error = |error: VrrpError| Counter { name: error_name(error), value: errors[error as usize] };
+        sums.into_iter().chain(VrrpError::ALL.into_iter().map(error)).collect()
+    }
 }
 
-/// The name of a state.
-pub fn state_name(state: State) -> &'static str {
-    match state {
-        State::Init => "init",
-        State::Fault => "fault",
-        State::Backup => "backup",
-        State::Master => "master",
+impl From<Report> for Instance {
+    fn from(report: Report) -> Self {
+        Instance {
+            counters: report.counts(),
+            name: report.name,
+            sync_group: report.sync_group,
+            interface: report.interface,
+            vrid: report.vrid,
+            version: report.version,
+            addresses: report.addresses,
+            state: report.state,
+            priority: report.priority,
+            effective_priority: report.effective_priority,
+            master: report.master.map(|seen| Master { address: seen.address, priority: seen.priority }),
+            released: report.is_released,
+            conflict: report.conflict,
+            transitions: report.transitions,
+        }
+    }
+}
+
+/// As serde has it, which is how recordings name them too.
+fn error_name(error: VrrpError) -> String {
+    #[derive(Serialize)]
+    struct Named(VrrpError);
+    match serde_json::to_value(Named(error)) {
+        Ok(serde_json::Value::String(name)) => name,
+        _ => error.to_string(),
     }
 }
 

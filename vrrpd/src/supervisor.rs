@@ -9,6 +9,7 @@ use crate::report::Report;
 use crate::{Input, Sender, Task};
 use anyhow::{Context, Result};
 use api::vrrp::WatchedRouter;
+use api::vrrpd::Turn;
 use ractor::rpc::CallResult;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
 use std::collections::VecDeque;
@@ -16,7 +17,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 use tracing::{error, info, warn};
 
 /// How long a group may take to answer.
@@ -71,11 +72,11 @@ pub struct Groups {
 
 impl Groups {
     /// None yet, beside a dataplane that listens at `socket`. `changed` is marked whenever a report may be another than
-    /// before.
+    /// before, and `turns` is told of every change of state.
     ///
     /// # Errors
     /// Without the capability CAP_NET_RAW.
-    pub fn new(changed: watch::Sender<()>, socket: PathBuf) -> Result<Self> {
+    pub fn new(changed: watch::Sender<()>, turns: broadcast::Sender<Turn>, socket: PathBuf) -> Result<Self> {
         let frames = PacketSocket::open().context("cannot open a packet socket; CAP_NET_RAW is needed")?;
         let (tell_interfaces, interfaces) = watch::channel(Arc::new(Interfaces::new()));
         let (tell_ports, ports) = watch::channel(Arc::new(Interfaces::new()));
@@ -83,7 +84,7 @@ impl Groups {
         let (directory, whom) = watch::channel(Arc::new(Directory::default()));
         let dataplane = Dataplane { socket, requests: asked, directory: whom, ports: tell_ports };
         let (addresses, frames) = (Addresses::open()?, Arc::new(frames));
-        let around = Surroundings { interfaces, addresses, frames, ports, requests, changed };
+        let around = Surroundings { interfaces, addresses, frames, ports, requests, changed, turns };
         let tasks = [Task::spawn(kernel::watch(tell_interfaces)), Task::spawn(dataplane.run())];
         let (running, failures) = (Vec::new(), VecDeque::new());
         Ok(Self { around, running, failures, last_base: 0, directory, _tasks: tasks })

@@ -72,7 +72,7 @@ fn unknown_name(message: &str) -> Option<String> {
 }
 
 /// The name a typing error away, if there is one.
-pub(super) fn closest<'a>(unknown: &str, known: &[&'a str]) -> Option<&'a str> {
+pub fn closest<'a>(unknown: &str, known: &[&'a str]) -> Option<&'a str> {
     let distance = |name: &str| strsim::damerau_levenshtein(unknown, name);
     let nearest = known.iter().copied().min_by_key(|name| distance(name))?;
     (distance(nearest) <= (nearest.len() / 3).max(1)).then_some(nearest)

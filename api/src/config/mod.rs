@@ -17,12 +17,12 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-pub use error::ConfigError;
+pub use error::{ConfigError, closest};
 pub use instance::{InvalidInstance, check_instance};
 pub use timeouts::{TcpTimeouts, Timeouts, UdpTimeouts};
 pub use vrrp::{SyncGroup, TrackedInterface, Vrrp, VrrpInstance};
 
-use crate::ipc::default_socket;
+use crate::ipc::Contract;
 use crate::object::Object;
 use crate::owner::Owner;
 
@@ -191,7 +191,7 @@ pub enum BusAddress {
 impl Ipc {
     /// Where the dataplane of `instance` listens.
     pub fn socket(&self, instance: &str) -> PathBuf {
-        self.socket.clone().unwrap_or_else(|| default_socket(instance))
+        self.socket.clone().unwrap_or_else(|| Contract::Dataplane.socket(instance))
     }
 }
 

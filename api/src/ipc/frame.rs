@@ -9,7 +9,7 @@ use tokio_util::codec::LengthDelimitedCodec;
 /// The longest frame a client may send, in bytes.
 pub const MAX_REQUEST: usize = 1 << 20;
 
-/// The longest frame the dataplane sends, in bytes: a service with as many servers as can be configured fits.
+/// The longest frame a server sends, in bytes: a service with as many servers as can be configured fits.
 pub const MAX_REPLY: usize = 16 << 20;
 
 /// Why a frame was not understood.

@@ -11,7 +11,7 @@ use crate::owner::Owner;
 use crate::row::{Query, Row};
 use crate::vrrp::{TenureCall, VrrpEvent, WatchedRouter};
 
-/// The version of the messages. Peers of another version are refused by name.
+/// The version of the dataplane's messages. Peers of another version are refused by name.
 pub const VERSION: u16 = 1;
 
 /// The first frame of a client.
@@ -23,24 +23,25 @@ pub struct ClientHello {
     pub client: String,
 }
 
-/// The dataplane's answer to [`ClientHello`].
+/// The server's answer to [`ClientHello`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerHello {
-    /// The version the dataplane speaks. First, and encoded the same way for ever.
+    /// The version the server speaks. First, and encoded the same way for ever.
     pub version: u16,
     /// The software's version, for people.
     pub software: String,
     /// The instance.
     pub instance: String,
-    /// This run of the dataplane.
+    /// This run of the server.
     pub boot_id: BootId,
     /// What the client may do.
     pub role: Role,
-    /// Whether everybody this run waits for has said that its objects are there ([`Request::Filled`]).
+    /// Whether everybody this run waits for has said that its objects are there ([`Request::Filled`]); always so where
+    /// nobody is waited for.
     pub filled: bool,
 }
 
-/// Names one run of a dataplane: a new one has a new id.
+/// Names one run of a server: a new one has a new id.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct BootId(pub u128);
 
@@ -67,14 +68,14 @@ pub enum Role {
 
 /// A request with the id its replies carry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Call {
+pub struct Call<Q = Request> {
     /// Chosen by the client; echoed.
     pub id: u32,
     /// What is asked.
-    pub request: Request,
+    pub request: Q,
 }
 
-/// What a client can ask.
+/// What a client can ask of the dataplane.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
     /// Make these changes, all or none; done when every worker runs them.
@@ -108,11 +109,11 @@ pub enum Request {
 
 /// A reply with the id of the call it belongs to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Answer {
+pub struct Answer<R = Reply> {
     /// The call's id.
     pub id: u32,
     /// The reply.
-    pub reply: Reply,
+    pub reply: R,
 }
 
 /// What the dataplane can say to a call.

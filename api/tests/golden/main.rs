@@ -6,6 +6,7 @@
 
 mod names;
 mod vrrp;
+mod vrrpd;
 
 use std::collections::BTreeSet;
 use std::fmt::{Debug, Write};
@@ -55,12 +56,15 @@ impl Pins {
         assert!(
             self.wrong.is_empty(),
             "the encoding of messages changed, or messages are new. Peers would misunderstand each other: raise \
-             VERSION in src/ipc/message.rs, then put these lines into tests/golden.txt:\n{}",
+             VERSION in src/ipc/message.rs or src/vrrpd/mod.rs, then put these lines into tests/golden.txt:\n{}",
             self.wrong
         );
         let known: BTreeSet<String> = golden().map(|(name, _)| name.to_owned()).collect();
         let gone: Vec<&String> = known.difference(&self.names).collect();
-        assert!(gone.is_empty(), "messages are gone; raise VERSION in src/ipc/message.rs and delete {gone:?}");
+        assert!(
+            gone.is_empty(),
+            "messages are gone; raise VERSION in src/ipc/message.rs or src/vrrpd/mod.rs and delete {gone:?}"
+        );
     }
 }
 
@@ -109,6 +113,7 @@ fn every_message_keeps_its_bytes() {
     for (detail, reply) in replies() {
         pins.pin(&format!("answer {} {detail}", reply_name(&reply)), &Answer { id: 1, reply });
     }
+    vrrpd::pin(&mut pins);
     pins.finish();
 }
 

@@ -131,7 +131,7 @@ fn serve(mut stream: UnixStream, behaviour: Behaviour, seen: &Mutex<Vec<Request>
         },
     );
     while let Some(frame) = read_frame(&mut stream) {
-        let Call { id, request } = decode(&frame).unwrap();
+        let Call { id, request }: Call = decode(&frame).unwrap();
         seen.lock().unwrap().push(request.clone());
         let Behaviour::Replies(replies) = behaviour else { return wait_for_end(&mut stream) };
         for reply in replies(&request) {

@@ -1,6 +1,7 @@
 //! Refusals as D-Bus errors.
 
 use api::ipc::{Refusal, RefusalKind};
+use daemon::bus::NotAdmitted;
 use zbus::DBusError;
 
 /// A failed call, named as [`RefusalKind`] names it.
@@ -47,6 +48,15 @@ impl From<Refusal> for BusError {
             RefusalKind::Timeout => BusError::Timeout(message),
             RefusalKind::NoDevice => BusError::NoDevice(message),
             RefusalKind::NoService => BusError::NoService(message),
+        }
+    }
+}
+
+impl From<NotAdmitted> for BusError {
+    fn from(why: NotAdmitted) -> Self {
+        match why {
+            NotAdmitted::Bus(error) => BusError::Bus(error),
+            NotAdmitted::Refused(refusal) => refusal.into(),
         }
     }
 }

@@ -1,10 +1,11 @@
 //! The connection to the bus: made, kept in step, and made again.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use api::config::BusAddress;
 use api::ipc::Event;
+use daemon::bus::Authority;
+use daemon::ipc::{Access, Identity};
 use ractor::ActorRef;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{sleep, timeout};
@@ -14,14 +15,12 @@ use zbus::DBusError;
 use zbus::connection::Builder;
 use zbus::fdo::ObjectManager;
 
-use super::authority::Authority;
 use super::error::{BusError, Result};
 use super::handle::Handle;
 use super::path::{self, ROOT};
 use super::root::Root;
 use super::tree::Tree;
 use crate::control::message::ControlMessage;
-use crate::ipc::{Access, Identity};
 
 /// How long the bus may take to let us in, and to answer a call of ours.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -76,7 +75,7 @@ impl Front {
     async fn session(&self, builder: Builder<'_>, was_up: &mut bool) -> Result<()> {
         let control = Handle(self.control.clone());
         let mut events = control.ask(|reply| ControlMessage::Subscribe { reply }).await?;
-        let authority = Authority(Arc::new(self.access.clone()));
+        let authority = Authority::new(self.access.clone(), "changing the configuration");
         let root = Root { control: control.clone(), authority, identity: self.identity.clone() };
         // The manager is there first, so that it need not look at a whole tree at once.
         let build = builder.serve_at(ROOT, ObjectManager).serve_at(ROOT, root).method_timeout(PATIENCE).build();

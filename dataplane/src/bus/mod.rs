@@ -6,7 +6,6 @@
 //!
 //! [`ControlMessage`]: crate::control::message::ControlMessage
 
-mod authority;
 mod error;
 mod front;
 mod handle;

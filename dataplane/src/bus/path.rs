@@ -1,19 +1,16 @@
 //! The names of things on the bus.
 
-use std::fmt::Write;
 use std::net::IpAddr;
 
 use api::{ServerKey, ServiceKey};
+use daemon::bus::{escape, of_instance};
 
 /// The object that stands for the dataplane, above all others.
 pub const ROOT: &str = "/org/sluice/Dataplane1";
 
 /// The name an instance has on the bus.
 pub fn name(instance: &str) -> String {
-    match instance {
-        "default" => "org.sluice.Dataplane1".to_owned(),
-        other => format!("org.sluice.Dataplane1.{other}"),
-    }
+    of_instance("org.sluice.Dataplane1", instance)
 }
 
 /// The path of a device.
@@ -42,19 +39,6 @@ fn host(address: IpAddr) -> String {
         IpAddr::V4(v4) => v4.octets().map(|octet| octet.to_string()).join("_"),
         IpAddr::V6(v6) => v6.segments().map(|segment| format!("{segment:x}")).join("_"),
     }
-}
-
-/// A path has letters, digits and `_` only: any other byte, and `_` itself, becomes `_` and two hexadecimal digits.
-fn escape(name: &str) -> String {
-    name.bytes().fold(String::new(), |mut escaped, byte| {
-        if byte.is_ascii_alphanumeric() {
-            escaped.push(char::from(byte));
-        } else {
-            // Writing to a string cannot fail.
-            let _ = write!(escaped, "_{byte:02x}");
-        }
-        escaped
-    })
 }
 
 #[cfg(test)]

@@ -11,6 +11,8 @@ use api::{
     Address, Change, LocalAddress, MacAddr, Neighbour, Object, ObjectKey, Owner, Protocol, Route, RouteScope,
     Scheduler, Server, ServerKey, Service, ServiceKey,
 };
+use daemon::bus::Authority;
+use daemon::ipc::{Identity, Peer};
 use ipnet::IpNet;
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
@@ -18,11 +20,9 @@ use tracing::info;
 use zbus::message::Header;
 use zbus::{Connection, interface};
 
-use super::authority::Authority;
 use super::error::{BusError, Result};
 use super::handle::Handle;
 use crate::control::message::{ControlMessage, Found};
-use crate::ipc::{Identity, Peer};
 
 /// The dataplane.
 pub(super) struct Root {

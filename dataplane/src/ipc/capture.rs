@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use api::Owner;
 use api::capture::{Capture, Packets};
-use api::ipc::{Answer, Refusal, RefusalKind, Reply, Role, encode};
-use futures_util::SinkExt;
+use api::ipc::{Refusal, RefusalKind, Reply, Role};
+use daemon::ipc::{Broken, Peer};
 use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
-use tracing::{info, warn};
+use tracing::info;
 
-use super::Peer;
-use super::connection::{Broken, CONTROL, Connection, silent};
+use super::connection::{CONTROL, Connection, silent};
 use crate::control::capture::Stream;
 use crate::control::message::ControlMessage;
 
@@ -32,20 +31,16 @@ impl Connection {
             Ok(mut capturing) => {
                 let names = capturing.stream.get_mut().names().to_vec();
                 self.capturing = Some(capturing);
-                self.answer(id, Reply::Capturing(names)).await
+                self.line.answer(id, Reply::Capturing(names)).await
             }
-            Err(refusal) => self.answer(id, Reply::Refused(refusal)).await,
+            Err(refusal) => self.line.answer(id, Reply::Refused(refusal)).await,
         }
     }
 
     async fn begin(&mut self, id: u32, capture: &Capture) -> Result<Capturing, Refusal> {
-        let Peer { uid, pid, .. } = self.peer;
         // Traffic is for its operators alone: not for those who look, and not for daemons.
-        if self.role != Role::Operate(Owner::Operator) {
-            if let Some(held_back) = self.shared.complaints.admit() {
-                warn!(uid, pid, client = self.name, held_back, "{capture}: denied");
-            }
-            return Err(self.shared.access.denied(&self.peer, "capturing packets"));
+        if self.line.role != Role::Operate(Owner::Operator) {
+            return Err(self.line.deny(capture, "capturing packets"));
         }
         if self.capturing.is_some() {
             let message = "this connection captures already; open another for another capture".into();
@@ -60,19 +55,9 @@ impl Connection {
             Mutex::new(stream)
         };
         let stream = timeout(CONTROL, running).await.map_err(|_| silent())?;
-        info!(uid, pid, client = self.name, "{capture}: begun");
+        let Peer { uid, pid, .. } = self.line.peer;
+        info!(uid, pid, client = self.line.name, "{capture}: begun");
         Ok(Capturing { id, stream })
-    }
-
-    /// Passes packets on for as long as the client takes: meanwhile workers' rings fill, and what finds no room there
-    /// is counted. A client that has died is noticed at once.
-    pub(super) async fn pass_on(&mut self, id: u32, packets: Packets) -> Result<(), Broken> {
-        let payload = encode(&Answer { id, reply: Reply::Packets(packets) })?;
-        let shutdown = self.shared.shutdown.clone();
-        tokio::select! {
-            () = shutdown.cancelled() => Ok(()),
-            sent = self.writer.send(payload) => Ok(sent?),
-        }
     }
 
     /// Ends the capture of a client that makes no more calls, if any: it still gets what was captured until now.
@@ -90,7 +75,7 @@ impl Connection {
             },
             Err(refusal) => Reply::Refused(refusal),
         };
-        self.answer(id, reply).await
+        self.line.answer(id, reply).await
     }
 
     /// Passes on what is left, and how many were lost.
@@ -103,7 +88,7 @@ impl Connection {
                 sleep(LOOK).await;
                 continue;
             }
-            self.pass_on(id, packets).await?;
+            self.line.answer_in_time(id, Reply::Packets(packets)).await?;
             if over {
                 return Ok(());
             }

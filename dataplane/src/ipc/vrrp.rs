@@ -8,7 +8,6 @@ use api::vrrp::{TenureCall, VrrpEvent, WatchedRouter};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
-use super::Peer;
 use super::connection::Connection;
 use crate::control::message::ControlMessage;
 
@@ -49,13 +48,11 @@ impl Connection {
 
     /// Mastership is vrrpd's alone: nobody else can know what its peers were told.
     fn check_vrrpd(&self, what: &str) -> Result<(), Refusal> {
-        if self.role == Role::Operate(Owner::Vrrpd) {
+        if self.line.role == Role::Operate(Owner::Vrrpd) {
             return Ok(());
         }
-        let Peer { uid, pid, .. } = self.peer;
-        if let Some(held_back) = self.shared.complaints.admit() {
-            warn!(uid, pid, client = self.name, held_back, "{what}: denied");
-        }
+        self.line.complain(format_args!("{what}: denied"));
+        let uid = self.line.peer.uid;
         let message = format!("{what} is for vrrpd alone, by the user that ipc.users names; you are uid {uid}");
         Err(Refusal { kind: RefusalKind::Denied, message, index: None })
     }

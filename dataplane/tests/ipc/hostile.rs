@@ -116,7 +116,7 @@ async fn a_client_that_never_reads_is_let_go() {
 #[tokio::test]
 async fn clients_beyond_the_limit_are_turned_away() {
     let server = Server::start().await;
-    let limit = sluice_dataplane::ipc::MAX_OPERATORS;
+    let limit = daemon::ipc::MAX_OPERATORS;
     let mut clients = Vec::new();
     let mut turned_away = 0;
     for _ in 0..300 {

@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use api::ipc::{
-    Answer, BootId, Call, Client, ClientHello, Event, MAX_REPLY, Refusal, RefusalKind, Reply, Request, ServerHello,
-    VERSION, codec, decode, encode,
+    Answer, BootId, Call, Client, ClientHello, Contract, Event, MAX_REPLY, Refusal, RefusalKind, Reply, Request,
+    ServerHello, VERSION, codec, decode, encode,
 };
 use api::row::{ConnectionRow, Query, Row, ServerRow, ServiceRow, Traffic};
 use api::vrrp::VrrpEvent;
 use api::{Change, Object, Owner, Protocol, Scheduler, Service, ServiceKey};
+use daemon::ipc::{Access, House, Identity, Listener};
 use futures_util::{SinkExt, StreamExt};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde::Serialize;
@@ -19,7 +20,7 @@ use serde::de::DeserializeOwned;
 use sluice_dataplane::control::Leases;
 use sluice_dataplane::control::desired::{Desired, Device, Limits};
 use sluice_dataplane::control::message::ControlMessage;
-use sluice_dataplane::ipc::{Access, Identity, Listener, serve};
+use sluice_dataplane::ipc::serve;
 use sluice_dataplane::worker::Clock;
 use tokio::net::UnixStream;
 use tokio::sync::{broadcast, mpsc, watch};
@@ -221,14 +222,15 @@ impl Server {
         };
         let filled = state.filled.subscribe();
         let (control, _) = Actor::spawn(None, Control, state).await.unwrap();
-        let listener = Listener::bind(&path, "default").unwrap();
+        let listener = Listener::bind(Contract::Dataplane, &path, "default").unwrap();
         let own_uid = nix::unistd::geteuid().as_raw();
         let access =
             Access { own_uid, group: Some(GROUP), group_name: "sluice".into(), daemons: vec![(VRRPD, Owner::Vrrpd)] };
         let identity = Identity { software: "1.2.3".into(), instance: "default".into(), boot_id: BootId(7), filled };
         let shutdown = CancellationToken::new();
         let leases = Leases::new(Clock::start());
-        let served = tokio::spawn(serve(listener, access, (control.clone(), leases), identity, shutdown.clone()));
+        let house = House::new(Contract::Dataplane, access, identity, shutdown.clone());
+        let served = tokio::spawn(serve(listener, house, control.clone(), leases));
         Server { path, control, listings, shutdown, served, _directory: directory }
     }
 

@@ -1,5 +1,6 @@
 //! What can go wrong with a call, as D-Bus errors.
 
+use ::daemon::bus::NotAdmitted;
 use zbus::DBusError;
 
 /// A failed call.
@@ -20,3 +21,12 @@ pub(super) enum BusError {
 }
 
 pub(super) type Result<T> = std::result::Result<T, BusError>;
+
+impl From<NotAdmitted> for BusError {
+    fn from(why: NotAdmitted) -> Self {
+        match why {
+            NotAdmitted::Bus(error) => BusError::Bus(error),
+            NotAdmitted::Refused(refusal) => BusError::Denied(refusal.message),
+        }
+    }
+}

@@ -1,12 +1,13 @@
 //! The connection to the bus: made, kept in step, and made again.
 
-use super::authority::Authority;
 use super::error::{BusError, Result};
 use super::instance::{CHANGING, Instance};
 use super::path::{self, ROOT};
 use super::root::Root;
 use crate::daemon::Daemon;
 use crate::report::Report;
+use ::daemon::bus::Authority;
+use ::daemon::ipc::Access;
 use api::config::BusAddress;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -34,15 +35,15 @@ pub struct Front {
     pub daemon: Daemon,
     /// Marked whenever a report may be another than before.
     pub changed: watch::Receiver<()>,
-    /// The group whose members may operate.
-    pub group: String,
+    /// Who may operate.
+    pub access: Access,
     /// The instance of the daemon.
     pub instance: String,
 }
 
 /// Shows vrrpd on the bus, whatever becomes of the bus; never ends by itself, unless there is to be no bus.
 pub async fn run(mut front: Front) {
-    let authority = Authority::resolve(&front.group);
+    let authority = Authority::new(front.access.clone(), "operating vrrpd");
     let (mut pause, mut told) = (BACKOFF.0, false);
     loop {
         let builder = match &front.address {

@@ -1,16 +1,15 @@
 //! The object of a virtual router.
 
-use super::authority::Authority;
 use super::error::{BusError, Result};
 use crate::daemon::Daemon;
-use crate::report::{Report, state_name};
+use crate::report::Report;
 use crate::supervisor::Word;
-use net::vrrp::VrrpError;
-use serde::Serialize;
+use ::daemon::bus::Authority;
+use api::vrrpd::Transition;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::num::NonZeroU8;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 use tracing::info;
 use zbus::message::Header;
 use zbus::{Connection, interface};
@@ -38,7 +37,7 @@ pub(super) struct Instance {
 
 impl Instance {
     async fn tell(&self, connection: &Connection, call: &Header<'_>, word: Word) -> Result<()> {
-        let uid = self.authority.admit(connection, call).await?;
+        let uid = self.authority.admit(connection, call).await?.uid;
         let name = &self.report.name;
         info!(uid, instance = name, "over the bus: {word:?}");
         match self.daemon.tell(name.clone(), word).await {
@@ -84,7 +83,7 @@ impl Instance {
 
     #[zbus(property)]
     async fn state(&self) -> &'static str {
-        state_name(self.report.state)
+        self.report.state.name()
     }
 
     #[zbus(property)]
@@ -122,20 +121,13 @@ impl Instance {
     /// Milliseconds since 1970, from, to, why; the newest last.
     #[zbus(property)]
     async fn transitions(&self) -> Vec<(u64, &'static str, &'static str, String)> {
-        let transition = |turn: &crate::report::Transition| {
-            let since_1970 = turn.at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
-            (since_1970, state_name(turn.from), state_name(turn.to), turn.reason.clone())
-        };
+        let transition = |turn: &Transition| (turn.at, turn.from.name(), turn.to.name(), turn.reason.clone());
         self.report.transitions.iter().map(transition).collect()
     }
 
     #[zbus(property(emits_changed_signal = "false"))]
     async fn counters(&self) -> HashMap<String, u64> {
-        let counters = &self.report.counters;
-        let heard = [("received", counters.received), ("stops", counters.stops), ("own", counters.own)];
-        let sums = heard.into_iter().chain([("sent", self.report.sent)]).map(|(name, count)| (name.to_owned(), count));
-        let errors = VrrpError::ALL.into_iter().map(|error| (error_name(error), counters.errors[error as usize]));
-        sums.chain(errors).collect()
+        self.report.counts().into_iter().map(|count| (count.name, count.value)).collect()
     }
 
     /// Sets the priority before tracking, until the configuration is another or vrrpd is started anew.
@@ -177,15 +169,5 @@ impl Instance {
         #[zbus(header)] call: Header<'_>,
     ) -> Result<()> {
         self.tell(connection, &call, Word::Announce).await
-    }
-}
-
-/// As serde has it, which is how recordings name them too.
-fn error_name(error: VrrpError) -> String {
-    #[derive(Serialize)]
-    struct Named(VrrpError);
-    match serde_json::to_value(Named(error)) {
-        Ok(serde_json::Value::String(name)) => name,
-        _ => error.to_string(),
     }
 }

@@ -2,7 +2,6 @@
 //!
 //! Nothing depends on it: a bus that is missing, dies or does not read holds up the one task that serves it.
 
-mod authority;
 mod error;
 mod front;
 mod instance;

@@ -1,30 +1,18 @@
 //! The names of things on the bus.
 
-use std::fmt::Write;
+use ::daemon::bus::{escape, of_instance};
 
 /// The object that stands for vrrpd, above all others.
 pub(super) const ROOT: &str = "/org/sluice/Vrrp1";
 
 /// The name an instance of the daemon has on the bus.
 pub(super) fn name(instance: &str) -> String {
-    match instance {
-        "default" => "org.sluice.Vrrp1".to_owned(),
-        other => format!("org.sluice.Vrrp1.{other}"),
-    }
+    of_instance("org.sluice.Vrrp1", instance)
 }
 
-/// The path of a virtual router. A path has letters, digits and `_` only: any other byte, and `_` itself, becomes `_` and
-/// two hexadecimal digits.
+/// The path of a virtual router.
 pub(super) fn instance(name: &str) -> String {
-    name.bytes().fold(format!("{ROOT}/instances/"), |mut path, byte| {
-        if byte.is_ascii_alphanumeric() {
-            path.push(char::from(byte));
-        } else {
-            // Writing to a string cannot fail.
-            let _ = write!(path, "_{byte:02x}");
-        }
-        path
-    })
+    format!("{ROOT}/instances/{}", escape(name))
 }
 
 #[cfg(test)]

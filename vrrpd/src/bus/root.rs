@@ -1,8 +1,8 @@
 //! The object that stands for vrrpd.
 
-use super::authority::Authority;
 use super::error::{BusError, Result};
 use crate::daemon::Daemon;
+use ::daemon::bus::Authority;
 use tracing::info;
 use zbus::message::Header;
 use zbus::{Connection, interface};
@@ -31,7 +31,7 @@ impl Root {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] call: Header<'_>,
     ) -> Result<()> {
-        let uid = self.authority.admit(connection, &call).await?;
+        let uid = self.authority.admit(connection, &call).await?.uid;
         info!(uid, "over the bus: reload");
         self.daemon.reload().await.map_err(|error| BusError::Invalid(format!("{error:#}")))
     }

@@ -3,22 +3,50 @@
 use std::sync::Arc;
 
 use api::Owner;
-use api::ipc::Role;
+use api::ipc::{Refusal, RefusalKind, Role};
 use zbus::Connection;
 use zbus::fdo::ConnectionCredentials;
 use zbus::message::Header;
 
-use super::error::{BusError, Result};
 use crate::ipc::{Access, Peer};
 
 /// Decides about callers.
 #[derive(Clone, Debug)]
-pub(super) struct Authority(pub(super) Arc<Access>);
+pub struct Authority {
+    access: Arc<Access>,
+    what: &'static str,
+}
+
+/// Why a caller is not let in.
+#[derive(Debug)]
+pub enum NotAdmitted {
+    /// The bus failed.
+    Bus(zbus::Error),
+    /// It may not.
+    Refused(Refusal),
+}
+
+impl From<zbus::Error> for NotAdmitted {
+    fn from(error: zbus::Error) -> Self {
+        NotAdmitted::Bus(error)
+    }
+}
 
 impl Authority {
+    /// Lets those change things who may by `access`; `what` that is, messages say.
+    pub fn new(access: Access, what: &'static str) -> Self {
+        Authority { access: Arc::new(access), what }
+    }
+
     /// The caller, if it may change things.
-    pub(super) async fn admit(&self, connection: &Connection, call: &Header<'_>) -> Result<Peer> {
-        let unknown = || BusError::Denied("the bus does not say who you are, so you may not change things".into());
+    ///
+    /// # Errors
+    /// When it may not, or the bus does not say who it is.
+    pub async fn admit(&self, connection: &Connection, call: &Header<'_>) -> Result<Peer, NotAdmitted> {
+        let unknown = || {
+            let message = "the bus does not say who you are, so you may not change things".into();
+            NotAdmitted::Refused(Refusal { kind: RefusalKind::Denied, message, index: None })
+        };
         let sender = call.sender().ok_or_else(unknown)?;
         let bus = "org.freedesktop.DBus";
         let path = "/org/freedesktop/DBus";
@@ -31,9 +59,9 @@ impl Authority {
             pid: credentials.process_id().and_then(|pid| pid.try_into().ok()).unwrap_or_default(),
         };
         // A daemon has the IPC socket for what it owns; here only the operator's hand acts.
-        match self.0.role(&peer) {
+        match self.access.role(&peer) {
             Role::Operate(Owner::Operator) => Ok(peer),
-            Role::Operate(_) | Role::Observe => Err(self.0.denied(&peer, "changing the configuration").into()),
+            Role::Operate(_) | Role::Observe => Err(NotAdmitted::Refused(self.access.denied(&peer, self.what))),
         }
     }
 }

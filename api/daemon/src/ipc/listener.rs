@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use api::ipc::default_socket;
+use api::ipc::Contract;
 use tokio::net::UnixListener;
 
 /// What is below it is made where the default socket needs it: it lasts until the machine stops.
@@ -15,8 +15,10 @@ const RUNTIME: &str = "/run";
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// Another process holds the socket.
-    #[error("instance {instance} is already running: {} is in use", path.display())]
+    #[error("instance {instance} of {} is already running: {} is in use", server.program(), path.display())]
     Running {
+        /// Who is to listen.
+        server: Contract,
         /// The instance.
         instance: String,
         /// The socket.
@@ -59,7 +61,7 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Listens on `path` for `instance`, replacing the socket of a process that died.
+    /// Listens on `path` for `instance` of `server`, replacing the socket of a process that died.
     ///
     /// The directories of the default socket are made; that of another must be there.
     ///
@@ -67,9 +69,9 @@ impl Listener {
     ///
     /// # Errors
     /// When another process listens there, or the system refuses.
-    pub fn bind(path: &Path, instance: &str) -> Result<Listener, BindError> {
+    pub fn bind(server: Contract, path: &Path, instance: &str) -> Result<Listener, BindError> {
         let failed = |action| move |error| BindError::System { path: path.to_owned(), action, error };
-        if path == default_socket(instance) {
+        if path == server.socket(instance) {
             make_directory(path.parent().unwrap_or(path), Path::new(RUNTIME))
                 .map_err(failed("making its directory"))?;
         }
@@ -80,7 +82,9 @@ impl Listener {
             _ => failed("making its lock file")(error),
         })?;
         lock.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => BindError::Running { instance: instance.to_owned(), path: path.to_owned() },
+            TryLockError::WouldBlock => {
+                BindError::Running { server, instance: instance.to_owned(), path: path.to_owned() }
+            }
             TryLockError::Error(error) => failed("locking its lock file")(error),
         })?;
         match fs::symlink_metadata(path) {
@@ -128,6 +132,10 @@ fn make_directory(path: &Path, base: &Path) -> io::Result<()> {
 mod tests {
     use super::*;
 
+    fn bind(path: &Path) -> Result<Listener, BindError> {
+        Listener::bind(Contract::Dataplane, path, "default")
+    }
+
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).unwrap().permissions().mode() & 0o777
     }
@@ -136,21 +144,21 @@ mod tests {
     async fn one_process_listens_and_cleans_up() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("dataplane.sock");
-        let listener = Listener::bind(&path, "default").unwrap();
+        let listener = bind(&path).unwrap();
         assert_eq!(mode(&path), 0o666);
-        let second = Listener::bind(&path, "default").unwrap_err().to_string();
-        assert!(second.starts_with("instance default is already running: "), "{second}");
+        let second = bind(&path).unwrap_err().to_string();
+        assert!(second.starts_with("instance default of sluice-dataplane is already running: "), "{second}");
         assert!(path.exists(), "the second left the first's socket alone");
         drop(listener);
         assert!(!path.exists());
-        Listener::bind(&path, "default").unwrap();
+        bind(&path).unwrap();
     }
 
     #[tokio::test]
     async fn a_directory_that_is_not_there_is_a_mistake() {
         let base = tempfile::tempdir().unwrap();
         let directory = base.path().join("nosuch");
-        let refused = Listener::bind(&directory.join("dataplane.sock"), "default").unwrap_err().to_string();
+        let refused = bind(&directory.join("dataplane.sock")).unwrap_err().to_string();
         let wanted = format!("there is no directory {}; make it, or name another socket", directory.display());
         assert!(refused.ends_with(&wanted), "{refused}");
         assert!(!directory.exists());
@@ -176,9 +184,9 @@ mod tests {
         let path = directory.path().join("dataplane.sock");
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
         assert!(path.exists(), "a process that is killed leaves its socket");
-        drop(Listener::bind(&path, "default").unwrap());
+        drop(bind(&path).unwrap());
         fs::write(&path, "precious").unwrap();
-        let refused = Listener::bind(&path, "default").unwrap_err();
+        let refused = bind(&path).unwrap_err();
         assert!(matches!(refused, BindError::NotASocket { .. }), "{refused}");
         assert_eq!(fs::read(&path).unwrap(), b"precious");
     }

@@ -22,22 +22,28 @@ pub struct Access {
 }
 
 impl Access {
-    /// Looks up the users and groups of the configuration. One that the system does not have gives nobody anything.
-    pub fn resolve(config: &config::Ipc) -> Access {
-        let group = match Group::from_name(&config.group) {
+    /// Nobody but operators: root, the user of this process, and that group. One that the system does not have gives
+    /// nobody anything.
+    pub fn operators(group_name: &str) -> Access {
+        let group = match Group::from_name(group_name) {
             Ok(Some(group)) => Some(group.gid.as_raw()),
             Ok(None) => {
-                warn!(group = config.group, "there is no such group, so only root may change the configuration");
+                warn!(group = group_name, "there is no such group, so only root may change anything");
                 None
             }
             Err(error) => {
-                warn!(group = config.group, %error, "cannot look up the group, so only root may change the configuration");
+                warn!(group = group_name, %error, "cannot look up the group, so only root may change anything");
                 None
             }
         };
+        Access { own_uid: geteuid().as_raw(), group, group_name: group_name.to_owned(), daemons: Vec::new() }
+    }
+
+    /// Operators, and the daemons that the configuration names.
+    pub fn resolve(config: &config::Ipc) -> Access {
         let uid = |name: &str| User::from_name(name).ok().flatten().map(|user| user.uid.as_raw());
         let daemons = config.users.iter().filter_map(|(owner, name)| Some((uid(name)?, *owner))).collect();
-        Access { own_uid: geteuid().as_raw(), group, group_name: config.group.clone(), daemons }
+        Access { daemons, ..Access::operators(&config.group) }
     }
 
     /// The role of a peer. A daemon acts as itself also when it is in the operators' group.
@@ -53,7 +59,7 @@ impl Access {
     }
 
     /// The refusal of what a peer may not do.
-    pub(crate) fn denied(&self, peer: &Peer, what: &str) -> Refusal {
+    pub fn denied(&self, peer: &Peer, what: &str) -> Refusal {
         let message = format!("{what} needs root or group {}; you are uid {}", self.group_name, peer.uid);
         Refusal { kind: RefusalKind::Denied, message, index: None }
     }
