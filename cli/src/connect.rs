@@ -1,24 +1,28 @@
-//! Reaching the dataplane.
+//! Reaching the dataplane, and vrrpd.
 
 use std::future::Future;
 use std::io;
 use std::path::PathBuf;
 
-use api::ipc::{Client, ClientError, Contract};
+use api::ipc::{Client, ClientError, Contract, ServerHello};
 use api::row::{Query, Row};
+use api::vrrpd;
 
 use crate::failure::Failure;
 
-/// The environment variable that names the socket.
+/// The environment variable that names the dataplane's socket.
 const SOCKET: &str = "SLUICE_SOCKET";
+/// The one that names vrrpd's.
+const VRRPD_SOCKET: &str = "SLUICE_VRRPD_SOCKET";
 /// The one DPVS's tools read.
 const DPVS_SOCKET: &str = "DPVS_IPC_FILE";
 /// The instance meant when none is named.
 const DEFAULT_INSTANCE: &str = "default";
 
-/// The dataplane to talk to.
+/// Whom to talk to.
 #[derive(Debug)]
 pub(crate) struct Target {
+    server: Contract,
     socket: PathBuf,
     instance: Option<String>,
 }
@@ -26,33 +30,53 @@ pub(crate) struct Target {
 impl Target {
     /// The dataplane `sluice` talks to, of `instance` where one is named.
     pub(crate) fn sluice(instance: Option<String>) -> Self {
-        Self::from_variables(&[SOCKET], instance)
+        Self::from_variables(Contract::Dataplane, &[SOCKET], instance)
     }
 
     /// The dataplane `ipvsadm` and `dpip` talk to.
     pub(crate) fn personality(instance: Option<String>) -> Self {
-        Self::from_variables(&[DPVS_SOCKET, SOCKET], instance)
+        Self::from_variables(Contract::Dataplane, &[DPVS_SOCKET, SOCKET], instance)
     }
 
-    fn from_variables(variables: &[&str], instance: Option<String>) -> Self {
+    /// The vrrpd that `sluice` talks to.
+    pub(crate) fn vrrpd(instance: Option<String>) -> Self {
+        Self::from_variables(Contract::Vrrpd, &[VRRPD_SOCKET], instance)
+    }
+
+    fn from_variables(server: Contract, variables: &[&str], instance: Option<String>) -> Self {
         let named = variables.iter().find_map(|name| std::env::var_os(name).filter(|value| !value.is_empty()));
         let socket = match named {
             Some(path) => path.into(),
-            None => Contract::Dataplane.socket(instance.as_deref().unwrap_or(DEFAULT_INSTANCE)),
+            None => server.socket(instance.as_deref().unwrap_or(DEFAULT_INSTANCE)),
         };
-        Target { socket, instance }
+        Target { server, socket, instance }
     }
 
-    /// Connects as `name`. Who answers must be the instance that was named, whatever the socket.
+    /// Connects to the dataplane as `name`.
     pub(crate) async fn connect(&self, name: &str) -> Result<Client, Failure> {
         let client = Client::connect(&self.socket, name).await?;
+        self.check(client.hello())?;
+        Ok(client)
+    }
+
+    /// Connects to vrrpd as `name`.
+    pub(crate) async fn connect_vrrpd(&self, name: &str) -> Result<vrrpd::Client, Failure> {
+        let client = vrrpd::Client::connect(&self.socket, name).await?;
+        self.check(client.hello())?;
+        Ok(client)
+    }
+
+    /// Who answers must be the instance that was named, whatever the socket.
+    fn check(&self, hello: &ServerHello) -> Result<(), Failure> {
         match &self.instance {
-            Some(wanted) if *wanted != client.hello().instance => Err(Failure::Refused(format!(
-                "the dataplane at {} is instance '{}', not '{wanted}'; check --instance and {SOCKET}",
+            Some(wanted) if *wanted != hello.instance => Err(Failure::Refused(format!(
+                "{} at {} is instance '{}', not '{wanted}'; check --instance and {}",
+                self.server,
                 self.socket.display(),
-                client.hello().instance
+                hello.instance,
+                if self.server == Contract::Vrrpd { VRRPD_SOCKET } else { SOCKET },
             ))),
-            _ => Ok(client),
+            _ => Ok(()),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
+use std::time::Duration;
 
 use api::capture::{Carried, Side};
 use api::{MacAddr, Protocol, RouteScope, Scheduler, ServiceKey};
@@ -196,6 +197,17 @@ pub(crate) fn number<T: FromStr + PartialOrd + Display>(text: &str, range: Range
     }
 }
 
+/// A duration in seconds, or with a unit: `90`, `90s`, `5m`, `1h`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let units = [("s", 1), ("m", 60), ("h", 3600)];
+    let with_unit = units.iter().find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, *seconds)));
+    let (count, seconds) = with_unit.unwrap_or((text, 1));
+    match number(count, 1..=u32::MAX) {
+        Ok(count) => Ok(Duration::from_secs(u64::from(count) * seconds)),
+        Err(_) => Err(format!("'{text}' is not a duration such as 90, 90s, 5m or 1h")),
+    }
+}
+
 /// The name of an instance, which is also part of a D-Bus name.
 pub(crate) fn instance(text: &str) -> Result<String, String> {
     let letter = |c: char| c.is_ascii_alphabetic() || c == '_';
@@ -255,6 +267,16 @@ mod tests {
         assert_eq!(tcp_flags("ack,fin"), Ok(Flags(0x11)));
         for bad in ["", "syn,", "SYN", "syn ack", "2"] {
             assert!(tcp_flags(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn durations_are_in_seconds_unless_they_say_otherwise() {
+        for (text, seconds) in [("90", 90), ("90s", 90), ("5m", 300), ("1h", 3600)] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for bad in ["", "s", "0", "0s", "-1", "+1", "1.5s", "1 s", "1d", "1ms", "4294967296"] {
+            assert!(duration(bad).is_err(), "{bad}");
         }
     }
 

@@ -2,7 +2,9 @@
 
 use std::ffi::OsString;
 use std::net::IpAddr;
+use std::num::NonZeroU8;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use api::capture::{Carried, Side};
 use api::{MacAddr, Protocol, RouteScope, Scheduler, ServiceKey};
@@ -24,7 +26,8 @@ What is added by hand belongs to the owner 'operator'; what other owners added (
 theirs to change.
 
 Environment:
-  SLUICE_SOCKET  the dataplane's socket; /run/sluice/INSTANCE/dataplane.sock otherwise
+  SLUICE_SOCKET        the dataplane's socket; /run/sluice/INSTANCE/dataplane.sock otherwise
+  SLUICE_VRRPD_SOCKET  vrrpd's socket; /run/sluice-vrrpd/INSTANCE/vrrpd.sock otherwise
 
 Exit status: 0 done, 1 refused or failed, 2 wrong usage. A failure is told in one line.";
 
@@ -91,6 +94,9 @@ pub(super) enum Noun {
     /// What is held for vrrpd, as long as it is master
     #[command(subcommand, arg_required_else_help = false)]
     Tenure(Tenure),
+    /// vrrpd's virtual routers: who is master and why, and the operator's hand
+    #[command(subcommand, arg_required_else_help = false)]
+    Vrrp(Vrrp),
     /// Say what would become of a packet, and why, without sending it
     #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain(Explain),
@@ -215,6 +221,50 @@ pub(super) enum Tenure {
     /// List the virtual routers this machine is master of, and what workers have sent for them
     #[command(visible_alias = "list")]
     Show,
+}
+
+/// What is named moves with its whole sync group; what is not named is all.
+#[derive(Debug, Subcommand)]
+pub(super) enum Vrrp {
+    /// List the virtual routers, for how long they have been as they are, and why
+    #[command(visible_alias = "list")]
+    Show,
+    /// Print changes of state as they happen, line by line, until interrupted
+    Watch,
+    /// Hold them in backup, until resumed or for a time
+    #[command(after_help = "Examples:\n  sluice vrrp release\n  sluice vrrp release VI_1 --for 5m")]
+    Release {
+        /// An instance or a sync group
+        #[arg(value_name = "INSTANCE|GROUP")]
+        name: Option<String>,
+        /// For how long: seconds, or a number with s, m or h
+        #[arg(long = "for", value_name = "DURATION", value_parser = value::duration)]
+        period: Option<Duration>,
+    },
+    /// Let them be master again
+    Resume {
+        /// An instance or a sync group
+        #[arg(value_name = "INSTANCE|GROUP")]
+        name: Option<String>,
+    },
+    /// Set a priority before tracking, until the configuration is another or vrrpd restarts
+    #[command(after_help = "Example:\n  sluice vrrp priority VI_1 120")]
+    Priority {
+        /// The instance
+        #[arg(value_name = "INSTANCE")]
+        name: String,
+        /// 1 to 255; 255: it owns the addresses
+        #[arg(value_name = "N")]
+        priority: NonZeroU8,
+    },
+    /// Announce the addresses of those that are master, by gratuitous ARP
+    Announce {
+        /// An instance or a sync group
+        #[arg(value_name = "INSTANCE|GROUP")]
+        name: Option<String>,
+    },
+    /// Have vrrpd read its configuration again; what did not change in it goes on
+    Reload,
 }
 
 #[derive(Debug, Subcommand)]

@@ -7,6 +7,7 @@ mod json;
 mod nouns;
 mod stats;
 mod tables;
+mod vrrp;
 mod watch;
 
 use std::ffi::OsString;
@@ -50,6 +51,10 @@ fn run<W: Write>(sluice: Sluice, mut out: Lines<W>) -> Result<(), Failure> {
         Noun::Capture(_) if json => {
             return Err(Failure::usage("--json is not for capture, which writes pcapng"));
         }
+        Noun::Vrrp(verb) => connect::block_on(async {
+            let client = Target::vrrpd(instance).connect_vrrpd("sluice").await?;
+            vrrp::run(client, verb, json, &mut out).await
+        })?,
         noun => {
             let task = nouns::task(noun)?;
             connect::block_on(async {

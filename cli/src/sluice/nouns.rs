@@ -48,9 +48,11 @@ pub(super) fn task(noun: Noun) -> Result<Task, Failure> {
         Noun::Capture(args) => Task::Capture(order(args)),
         Noun::Explain(explain) => Task::Show(Query::Explain(explain.probe()?)),
         Noun::Stats { part: Some(part) } => Task::ShowPart(part),
-        Noun::Stats { part: None } | Noun::Completions { .. } | Noun::Ipvsadm { .. } | Noun::Dpip { .. } => {
-            Task::Show(Query::Stats)
-        }
+        Noun::Stats { part: None }
+        | Noun::Vrrp(_)
+        | Noun::Completions { .. }
+        | Noun::Ipvsadm { .. }
+        | Noun::Dpip { .. } => Task::Show(Query::Stats),
     })
 }
 

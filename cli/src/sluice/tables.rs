@@ -107,7 +107,7 @@ fn tenure(row: &TenureRow) -> Vec<Vec<String>> {
     routers.map(line).collect()
 }
 
-fn or_dash<T: ToString>(value: Option<T>) -> String {
+pub(super) fn or_dash<T: ToString>(value: Option<T>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
 }
 

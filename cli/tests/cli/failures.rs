@@ -91,6 +91,14 @@ const WRONG: &[(&str, &str)] = &[
     ("sluice service add tcp 10.0.0.100", "no port"),
     ("sluice server add tcp 10.0.0.100:80 10.1.0.1 --weight 65536", "65536"),
     ("sluice --instance ../x stats", "../x"),
+    ("sluice vrrp", "requires a subcommand"),
+    ("sluice vrrp hold", "unrecognized subcommand"),
+    ("sluice vrrp release VI_1 --for soon", "'soon' is not a duration such as 90, 90s, 5m or 1h"),
+    ("sluice vrrp release VI_1 --for 0", "'0' is not a duration"),
+    ("sluice vrrp priority VI_1", "<N>"),
+    ("sluice vrrp priority VI_1 0", "'0'"),
+    ("sluice vrrp priority VI_1 256", "256"),
+    ("sluice vrrp priority 100", "<N>"),
     ("sluice stats worker", "a similar value exists: 'workers'"),
     ("sluice explain sctp 10.0.0.48:1 10.0.0.100:80", "icmp"),
     ("sluice explain tcp 10.0.0.48 10.0.0.100:80", "10.0.0.48:PORT"),
@@ -255,6 +263,8 @@ fn another_version() {
         dataplane.run(line).fails(line, 1, "install the same release of both");
     }
     assert_eq!(dataplane.requests(), []);
+    let vrrpd = Dataplane::start(Behaviour::Version(api::vrrpd::VERSION));
+    vrrpd.run("sluice stats").fails("sluice stats", 1, "is not that of the dataplane");
 }
 
 #[test]

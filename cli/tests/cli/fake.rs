@@ -146,7 +146,7 @@ fn wait_for_end(stream: &mut UnixStream) -> Option<()> {
     Some(())
 }
 
-fn read_frame(stream: &mut UnixStream) -> Option<Vec<u8>> {
+pub(crate) fn read_frame(stream: &mut UnixStream) -> Option<Vec<u8>> {
     let mut length = [0; 4];
     stream.read_exact(&mut length).ok()?;
     let mut payload = vec![0; u32::from_be_bytes(length) as usize];
@@ -155,7 +155,7 @@ fn read_frame(stream: &mut UnixStream) -> Option<Vec<u8>> {
 }
 
 /// A client that is gone is no fault of the dataplane's.
-fn write_frame<T: serde::Serialize>(stream: &mut UnixStream, message: &T) {
+pub(crate) fn write_frame<T: serde::Serialize>(stream: &mut UnixStream, message: &T) {
     let payload = encode(message).unwrap();
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     let _ = stream.write_all(&[&length[..], &payload].concat());
@@ -169,12 +169,13 @@ pub(crate) struct Outcome {
     pub(crate) stderr: String,
 }
 
-/// A command line with the name of the program as its first word, for the dataplane at `socket`. The environment is
+/// A command line with the name of the program as its first word, for the dataplane or the vrrpd at `socket`. The environment is
 /// empty otherwise, so that no locale and no setting of the machine plays a part.
 pub(crate) fn command(socket: &Path, line: &str) -> Command {
     let mut words = line.split_whitespace();
     let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
-    command.arg0(words.next().unwrap()).args(words).env_clear().env("SLUICE_SOCKET", socket).stdin(Stdio::null());
+    command.arg0(words.next().unwrap()).args(words).env_clear().stdin(Stdio::null());
+    command.env("SLUICE_SOCKET", socket).env("SLUICE_VRRPD_SOCKET", socket);
     command
 }
 
