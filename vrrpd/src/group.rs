@@ -19,6 +19,8 @@ pub struct Group {
     filled: bool,
     /// The lease ran out unanswered; when to ask the dataplane again whether it is there.
     lost: Option<Time>,
+    /// The dataplane cannot be reached: no claim is made, and from then on one that holds nothing is at fault.
+    gone: Option<Time>,
     /// No claim is made before.
     refused_until: Option<Time>,
     hold: Option<Hold>,
@@ -50,6 +52,7 @@ impl Group {
             boot: None,
             filled: false,
             lost: None,
+            gone: None,
             refused_until: None,
             hold: None,
             last_id: 0,
@@ -116,7 +119,8 @@ impl Group {
                 }
             }
             Input::Resume => self.resume(now),
-            Input::Boot { id } => self.boot(*id),
+            Input::Boot { id } => self.boot(*id, now),
+            Input::Gone => self.gone = self.lease.map(|lease| now + lease),
             Input::Filled => self.filled = true,
             Input::Renewed { id, sent } => self.renewed(*id, *sent, now, out),
             Input::Refused { id } => {
@@ -150,8 +154,12 @@ impl Group {
     }
 
     /// A new dataplane has nothing of ours. The one we knew, heard of again, has all it had.
-    fn boot(&mut self, id: u128) {
+    fn boot(&mut self, id: u128, now: Time) {
         self.lost = None;
+        if self.gone.take().is_some() && self.state == State::Backup {
+            // What a master has said meanwhile was not heard.
+            self.members.iter_mut().for_each(|member| member.be_backup(now));
+        }
         if self.boot.replace(id) != Some(id) {
             self.filled = false;
         }
@@ -193,7 +201,8 @@ impl Group {
             }
         }
         // All or none: one that hears no master beside others that do is cut off, and would only be deposed again.
-        if self.state == State::Backup && self.hold.is_none() && self.master_down_at().is_some_and(|at| at <= now) {
+        let electing = self.state == State::Backup && self.hold.is_none() && self.gone.is_none();
+        if electing && self.master_down_at().is_some_and(|at| at <= now) {
             self.promote(now, out);
         }
     }
@@ -249,9 +258,10 @@ impl Group {
         }
         let fault = self.members.iter().enumerate().find_map(|(index, member)| member.fault(index));
         let refused = self.refused_until.is_some_and(|until| until > now);
+        let is_cut_off = self.held.is_none() && self.gone.is_some_and(|until| until <= now);
         match fault {
             Some(reason) => Footing::Not(State::Fault, reason),
-            None if self.lost.is_some() => Footing::Not(State::Fault, Reason::LeaseLost),
+            None if self.lost.is_some() || is_cut_off => Footing::Not(State::Fault, Reason::LeaseLost),
             None if refused => Footing::Not(State::Fault, Reason::Refused),
             None => Footing::Firm,
         }
@@ -271,7 +281,9 @@ impl Group {
                 self.members.iter_mut().for_each(Member::be_idle);
                 self.turn(state, reason, out);
             }
-            (Footing::Firm, State::Init | State::Fault) if self.hold.is_none() && self.is_owner() => {
+            (Footing::Firm, State::Init | State::Fault)
+                if self.hold.is_none() && self.gone.is_none() && self.is_owner() =>
+            {
                 self.promote(now, out);
             }
             (Footing::Firm, State::Init | State::Fault) => self.be_backup(None, Reason::Ready, now, out),
@@ -378,9 +390,9 @@ impl Group {
         match self.state {
             State::Init => None,
             State::Fault => [self.refused_until, self.lost].into_iter().flatten().min(),
-            State::Backup => match &self.hold {
-                Some(hold) => hold.until,
-                None => self.master_down_at(),
+            State::Backup => match (&self.hold, self.gone) {
+                (None, None) => self.master_down_at(),
+                (hold, gone) => hold.as_ref().and_then(|hold| hold.until).into_iter().chain(gone).min(),
             },
             State::Master => {
                 let lease = self.held.as_ref().and_then(Held::deadline);

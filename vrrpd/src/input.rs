@@ -78,6 +78,8 @@ pub enum Input {
         /// Changes whenever it was restarted.
         id: u128,
     },
+    /// The dataplane cannot be reached any more. What is held goes on until its lease is over.
+    Gone,
     /// The dataplane holds all that was configured.
     Filled,
     /// The dataplane granted, replaced or renewed a tenure.

@@ -200,3 +200,44 @@ fn the_state_is_kept_without_a_dataplane_where_none_is_needed() {
     bench.run_until(60_000);
     assert_eq!(bench.state(), State::Init);
 }
+
+#[test]
+fn a_backup_without_its_dataplane_is_not_elected_and_at_fault_after_a_lease() {
+    let mut bench = Bench::ready(lone());
+    bench.take();
+    bench.run_until(1000);
+    bench.tell(Input::Gone);
+    bench.run_until(3999);
+    assert_eq!((bench.state(), bench.take()), (State::Backup, vec![]), "nobody is heard, and nothing can be claimed");
+    bench.run_until(60_000);
+    assert_eq!(bench.take(), [turned(State::Backup, State::Fault, Reason::LeaseLost)]);
+    bench.tell(Input::Boot { id: 1 });
+    assert_eq!(bench.take(), [turned(State::Fault, State::Backup, Reason::Ready)]);
+}
+
+#[test]
+fn a_backup_whose_dataplane_is_back_listens_anew() {
+    let mut bench = Bench::ready(lone());
+    bench.take();
+    bench.run_until(3000);
+    bench.tell(Input::Gone);
+    bench.run_until(5000);
+    bench.tell(Input::Boot { id: 1 });
+    // 3.609375 s, as of a master that has only just been heard.
+    bench.run_until(8600);
+    assert_eq!((bench.state(), bench.take()), (State::Backup, vec![]));
+    bench.run_until(8700);
+    assert_eq!(bench.state(), State::Master);
+}
+
+#[test]
+fn a_master_without_its_dataplane_renews_until_its_lease_is_over() {
+    let mut bench = master(lone());
+    bench.granting = false;
+    bench.take();
+    bench.tell(Input::Gone);
+    bench.run_until(6608);
+    assert_eq!((bench.state(), bench.take()), (State::Master, vec![Output::Renew { id: 1 }, Output::Renew { id: 1 }]));
+    bench.run_until(6610);
+    assert_eq!(bench.state(), State::Fault);
+}
