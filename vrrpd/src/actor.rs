@@ -58,6 +58,8 @@ pub enum GroupMessage {
     Interfaces,
     /// The dataplane answers, for the first time or again.
     Connected(Connected),
+    /// It cannot be reached any more.
+    Gone,
     /// It has answered a request.
     Answered(Answered),
     /// It has ended a tenure, of this group or of another.
@@ -168,6 +170,7 @@ impl Actor for GroupActor {
         match message {
             GroupMessage::Interfaces => state.follow_interfaces(),
             GroupMessage::Connected(connected) => state.connect(connected),
+            GroupMessage::Gone => state.tell(&Input::Gone),
             GroupMessage::Answered(answered) => state.answered(answered),
             GroupMessage::Ended { id } => {
                 if let Some(id) = id.checked_sub(state.base) {

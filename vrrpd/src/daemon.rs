@@ -2,8 +2,9 @@
 
 use crate::plan::plans;
 use crate::report::Report;
-use crate::supervisor::{SupervisorMessage, Word};
+use crate::supervisor::{Awaited, SupervisorMessage, Word};
 use anyhow::{Result, bail};
+use api::Owner;
 use api::config::Config;
 use ractor::rpc::CallResult;
 use ractor::{ActorRef, RpcReplyPort};
@@ -32,8 +33,8 @@ impl Daemon {
         for warning in &config.warnings {
             warn!("{warning}");
         }
-        let plans = plans(config);
-        self.ask(|reply| SupervisorMessage::Configure(plans, reply)).await
+        let (plans, awaited) = (plans(config), Awaited(config.ipc.wait_for.contains(&Owner::Vrrpd)));
+        self.ask(|reply| SupervisorMessage::Configure(plans, awaited, reply)).await
     }
 
     /// Has the groups of the file as it is now. Of a file that is wrong, nothing.

@@ -31,8 +31,9 @@ const TENURES: u64 = 1 << 20;
 /// What the supervisor is asked.
 #[derive(Debug)]
 pub enum SupervisorMessage {
-    /// Have these groups, and no others.
-    Configure(Vec<GroupPlan>, RpcReplyPort<()>),
+    /// Have these groups, and no others. The dataplane may wait for word that everything is there, even where that is
+    /// nothing.
+    Configure(Vec<GroupPlan>, Awaited, RpcReplyPort<()>),
     /// How all instances are, in the order of the configuration.
     Report(RpcReplyPort<Vec<Report>>),
     /// Pass that on to the group of the instance of that name; it answers whether there is one.
@@ -42,6 +43,10 @@ pub enum SupervisorMessage {
     /// End, and leave everything as it stands for a successor.
     Leave,
 }
+
+/// Whether the dataplane waits for vrrpd, as `ipc.wait_for` says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Awaited(pub bool);
 
 /// What the operator may say to an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +69,7 @@ pub struct Groups {
     around: Surroundings,
     running: Vec<(GroupPlan, ActorRef<GroupMessage>)>,
     failures: VecDeque<Instant>,
+    awaited: Awaited,
     /// What the last group's numbers of tenures begin with.
     last_base: u64,
     directory: watch::Sender<Arc<Directory>>,
@@ -87,7 +93,8 @@ impl Groups {
         let around = Surroundings { interfaces, addresses, frames, ports, requests, changed, turns };
         let tasks = [Task::spawn(kernel::watch(tell_interfaces)), Task::spawn(dataplane.run())];
         let (running, failures) = (Vec::new(), VecDeque::new());
-        Ok(Self { around, running, failures, last_base: 0, directory, _tasks: tasks })
+        let awaited = Awaited::default();
+        Ok(Self { around, running, failures, awaited, last_base: 0, directory, _tasks: tasks })
     }
 }
 
@@ -108,7 +115,8 @@ impl Actor for Supervisor {
     ) -> Result<(), ActorProcessingErr> {
         // A reply that nobody waits for any more is no error.
         match message {
-            SupervisorMessage::Configure(plans, reply) => {
+            SupervisorMessage::Configure(plans, awaited, reply) => {
+                groups.awaited = awaited;
                 groups.configure(plans, &myself).await?;
                 let _ = reply.send(());
             }
@@ -172,9 +180,9 @@ impl Groups {
 
     /// Says who lives in the dataplane.
     fn tell_directory(&self) {
-        let mut directory = Directory::default();
+        let mut directory = Directory { awaited: self.awaited.0, ..Directory::default() };
         for (plan, group) in self.running.iter().filter(|(plan, _)| plan.settings.lease.is_some()) {
-            directory.groups.push((plan.settings.name.clone(), group.clone()));
+            directory.groups.push((plan.clone(), group.clone()));
             for (position, (member, settings)) in plan.members.iter().zip(&plan.settings.members).enumerate() {
                 if settings.sender == Sender::Workers {
                     let ipv6 = settings.addresses.iter().any(IpAddr::is_ipv6);
