@@ -251,8 +251,10 @@ impl Pair {
     /// Ends it, and returns what was seen on the wire since the start.
     ///
     /// # Errors
-    /// When something was missed.
-    pub fn finish(self) -> Result<Observed, LabError> {
+    /// When something was missed, or a part of it had ended before.
+    pub fn finish(mut self) -> Result<Observed, LabError> {
+        // A capture is complete when nothing more comes.
+        self.cluster.nodes.iter_mut().try_for_each(Node::die)?;
         self.watch.finish()
     }
 

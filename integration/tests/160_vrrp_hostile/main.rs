@@ -108,11 +108,16 @@ fn bow_to_the_owner(scene: &Scene) {
 
 /// A hundred thousand a second of other virtual routers, for longer than a backup waits for its master.
 fn overhear(scene: &Scene) {
-    let history = scene.history();
+    let (history, before) = (scene.history(), scene.event("foreign_vrid"));
     let frames = (100..=255).map(|vrid| scene.victims[1].foreign(vrid)).collect();
     scene.send(frames, 2600, Some(100_000));
     std::thread::sleep(Duration::from_millis(500));
     assert_eq!(scene.history(), history);
+    if scene.place == Place::Port {
+        let heard = scene.event("foreign_vrid") - before;
+        println!("{heard} of other virtual routers were received");
+        assert!(heard > 0);
+    }
 }
 
 fn endure(place: Place, role: Role) {
