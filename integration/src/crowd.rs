@@ -24,7 +24,7 @@ pub struct Cost {
     pub dataplane: f64,
     /// How many advertisements each sent.
     pub adverts: Vec<usize>,
-    /// How much later than the most punctual of its router each advertisement was, in rising order.
+    /// How much longer than the interval a peer waited for each advertisement, in rising order.
     pub lateness: Vec<Duration>,
     /// What another decoder finds wrong with what was sent.
     pub faults: Vec<String>,
@@ -126,18 +126,10 @@ fn times(packets: &Packets, period: Duration) -> Result<BTreeMap<String, Vec<f64
     Ok(times)
 }
 
-/// How late each was, by the rhythm that the most punctual one gives. One that was left out makes no other late.
+/// How much longer than the interval a peer waited for each but the first.
 fn lateness(times: &[f64], interval: Duration) -> Vec<Duration> {
-    let interval = interval.as_secs_f64();
-    let mut offsets = Vec::new();
-    let (mut turn, mut last) = (0.0, None);
-    for at in times {
-        turn += last.map_or(0.0, |last: f64| ((at - last) / interval).round().max(1.0));
-        last = Some(*at);
-        offsets.push(at - turn * interval);
-    }
-    let first = offsets.iter().copied().fold(f64::INFINITY, f64::min);
-    offsets.iter().map(|offset| Duration::from_secs_f64((offset - first).max(0.0))).collect()
+    let waited = times.windows(2).map(|pair| Duration::from_secs_f64((pair[1] - pair[0]).max(0.0)));
+    waited.map(|waited| waited.saturating_sub(interval)).collect()
 }
 
 #[cfg(test)]
@@ -145,9 +137,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lateness_is_by_the_most_punctual() {
+    fn lateness_is_what_a_peer_waits_beyond_the_interval() {
         let late = lateness(&[1.003, 1.100, 1.205, 1.400], Duration::from_millis(100));
         let milliseconds: Vec<f64> = late.iter().map(|late| (late.as_secs_f64() * 1e3).round()).collect();
-        assert_eq!(milliseconds, [3.0, 0.0, 5.0, 0.0]);
+        assert_eq!(milliseconds, [0.0, 5.0, 95.0]);
     }
 }
