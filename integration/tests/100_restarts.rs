@@ -7,7 +7,7 @@ use std::time::Duration;
 use api::Object;
 use api::ipc::{Client, Event};
 use integration::address::VIP;
-use integration::{Dataplane, FullNat, Lab, Process, Settings, http, wait};
+use integration::{Dataplane, FullNat, Lab, Process, Settings, VrrpRouter, http, wait};
 use nix::sys::signal::Signal;
 
 const RESTARTS: u32 = 10;
@@ -102,6 +102,25 @@ fn a_daemon_that_stays_away_is_waited_for_and_then_not() {
         assert!(connect().await.unwrap().hello().filled);
     });
     assert!(dataplane.log().contains("waited in vain for the objects of vrrpd"), "{}", dataplane.log());
+    dataplane.signal(Signal::SIGTERM).unwrap();
+    assert!(dataplane.wait(Duration::from_secs(30)).unwrap().success());
+}
+
+/// A vrrpd that has nothing on a port says so, and nobody waits for it.
+#[test]
+fn a_daemon_with_nothing_to_make_is_not_waited_for() {
+    let lab = Lab::new(0).unwrap();
+    let mut command = Dataplane::command(&lab, Settings::default()).unwrap();
+    let file = lab.directory().join("sluice.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("[ipc]\n", "[ipc]\nwait_for = [\"vrrpd\"]\nfill_timeout = 300\n")).unwrap();
+    let mut dataplane = Process::start("waiting", &mut command, lab.directory()).unwrap();
+    let vrrpd = VrrpRouter::beside_dataplane(&lab, "vrrpd", "").unwrap();
+    let socket = lab.directory().join("dataplane.sock");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let is_filled = || runtime.block_on(Client::connect(&socket, "test")).is_ok_and(|client| client.hello().filled);
+    dataplane.until("the dataplane to be filled", Duration::from_secs(60), |_| Ok(is_filled().then_some(()))).unwrap();
+    drop(vrrpd);
     dataplane.signal(Signal::SIGTERM).unwrap();
     assert!(dataplane.wait(Duration::from_secs(30)).unwrap().success());
 }
