@@ -10,7 +10,7 @@ const INTERVAL: Duration = Duration::from_secs(10);
 
 /// Lets one line through per interval, and counts those it holds back.
 #[derive(Debug, Default)]
-pub struct Limiter(Mutex<State>);
+pub(super) struct Limiter(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -20,7 +20,7 @@ struct State {
 
 impl Limiter {
     /// Whether to log now, and if so how many lines were held back before.
-    pub fn admit(&self) -> Option<u64> {
+    pub(super) fn admit(&self) -> Option<u64> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         if state.last.is_some_and(|last| now.duration_since(last) < INTERVAL) {

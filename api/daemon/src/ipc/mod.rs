@@ -12,7 +12,6 @@ mod peer;
 mod server;
 
 pub use access::Access;
-pub use limiter::Limiter;
 pub use line::{Broken, Line};
 pub use listener::{BindError, Listener};
 pub use peer::Peer;
