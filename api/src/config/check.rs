@@ -157,14 +157,17 @@ impl Checker<'_> {
     }
 
     fn ipc(&self, section: IpcSection) -> Result<Ipc, ConfigError> {
-        if let Some(socket) = section.socket.as_ref().filter(|socket| socket.get_ref().is_relative()) {
-            return Err(self.source.wrong(&socket.span(), "the socket's path must begin with /"));
+        for socket in [&section.socket, &section.runner_socket].into_iter().flatten() {
+            if socket.get_ref().is_relative() {
+                return Err(self.source.wrong(&socket.span(), "the socket's path must begin with /"));
+            }
         }
         let users = self.users(section.users)?;
         let wait_for = self.wait_for(section.wait_for)?;
         let fill_timeout = Duration::from_secs(section.fill_timeout.into());
-        let socket = section.socket.map(Spanned::into_inner);
-        Ok(Ipc { socket, group: section.group, users, wait_for, fill_timeout })
+        let [socket, runner_socket] =
+            [section.socket, section.runner_socket].map(|given| given.map(Spanned::into_inner));
+        Ok(Ipc { socket, runner_socket, group: section.group, users, wait_for, fill_timeout })
     }
 
     fn bus(&self, section: BusSection) -> Result<Bus, ConfigError> {

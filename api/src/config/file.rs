@@ -135,6 +135,7 @@ pub(super) struct RouteSection {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct IpcSection {
     pub(super) socket: Option<Spanned<PathBuf>>,
+    pub(super) runner_socket: Option<Spanned<PathBuf>>,
     pub(super) group: String,
     pub(super) users: UsersSection,
     pub(super) wait_for: Vec<Spanned<Owner>>,
@@ -146,6 +147,7 @@ impl Default for IpcSection {
     fn default() -> Self {
         IpcSection {
             socket: None,
+            runner_socket: None,
             group: "sluice".into(),
             users: UsersSection::default(),
             wait_for: Vec::new(),

@@ -4,6 +4,7 @@
 //! twice), and names the line of the value at fault.
 
 mod check;
+mod command;
 mod error;
 mod file;
 mod instance;
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+pub use command::{CommandError, CommandLine};
 pub use error::{ConfigError, closest};
 pub use instance::{InvalidInstance, check_instance};
 pub use timeouts::{TcpTimeouts, Timeouts, UdpTimeouts};
@@ -25,6 +27,7 @@ pub use vrrp::{SyncGroup, TrackedInterface, Vrrp, VrrpInstance};
 use crate::ipc::Contract;
 use crate::object::Object;
 use crate::owner::Owner;
+use crate::runner;
 
 /// A configuration file, read and checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,6 +163,7 @@ pub struct Placed {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ipc {
     socket: Option<PathBuf>,
+    runner_socket: Option<PathBuf>,
     /// Members of this group may change the configuration as `operator`.
     pub group: String,
     /// The user each daemon runs as: a process of that user acts as that owner.
@@ -192,6 +196,11 @@ impl Ipc {
     /// Where the dataplane of `instance` listens.
     pub fn socket(&self, instance: &str) -> PathBuf {
         self.socket.clone().unwrap_or_else(|| Contract::Dataplane.socket(instance))
+    }
+
+    /// Where the runner of `instance` listens, which runs the commands that daemons are configured with.
+    pub fn runner_socket(&self, instance: &str) -> PathBuf {
+        self.runner_socket.clone().unwrap_or_else(|| runner::default_socket(instance))
     }
 }
 

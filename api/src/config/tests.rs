@@ -34,6 +34,7 @@ fn an_empty_file_is_all_defaults() {
     assert_eq!((dataplane.timeouts.tcp.established, dataplane.timeouts.udp.normal), (90, 300));
     assert_eq!(config.ipc.group, "sluice");
     assert_eq!(config.ipc.socket("edge"), Path::new("/run/sluice/edge/dataplane.sock"));
+    assert_eq!(config.ipc.runner_socket("edge"), Path::new("/run/sluice-runner/edge/runner.sock"));
     assert!(config.ipc.users.contains(&(Owner::Healthd, "sluice-healthd".into())));
     assert!(config.warnings.is_empty());
 }
@@ -103,6 +104,7 @@ tcp_drop = true
 
 [ipc]
 socket = "/tmp/s"
+runner_socket = "/tmp/r"
 group = "adm"
 users = { vrrpd = "me" }
 "#,
@@ -134,6 +136,7 @@ users = { vrrpd = "me" }
     assert_eq!(*placed_default, Placed { object: Object::Route(default), line: 28 });
     assert!(matches!(&lan.object, Object::Route(route) if route.scope == RouteScope::Link));
     assert_eq!(config.ipc.socket("default"), Path::new("/tmp/s"));
+    assert_eq!(config.ipc.runner_socket("default"), Path::new("/tmp/r"));
     assert_eq!(config.ipc.users[0], (Owner::Vrrpd, "me".into()));
 }
 
@@ -173,6 +176,7 @@ fn mistakes_are_named_with_their_line() {
         ("[[dataplane.port]]\nname = \"a b\"\ndevice = \"net_null0\"\n", "x.toml:2: port name \"a b\" is not valid"),
         ("[[dataplane.port]]\nname = \"a\"\ndevice = \"eth0\"\n", "x.toml:3: device \"eth0\" is neither a PCI address"),
         ("[ipc]\nsocket = \"s\"\n", "x.toml:2: the socket's path must begin with /"),
+        ("[ipc]\nrunner_socket = \"s\"\n", "x.toml:2: the socket's path must begin with /"),
         ("[ipc]\nwait_for = [\"operator\"]\n", "x.toml:2: operator is no daemon to wait for; there are vrrpd"),
         ("[ipc]\nwait_for = [\"vrpd\"]\n", "x.toml:2: unknown value `vrpd`; did you mean `vrrpd`?"),
         ("[bus]\naddress = \"unix:path=\"\n", "x.toml:2: bus \"unix:path=\" is none of"),

@@ -5,6 +5,7 @@
 //! then belongs into the samples.
 
 mod names;
+mod runner;
 mod vrrp;
 mod vrrpd;
 
@@ -107,6 +108,7 @@ fn every_message_keeps_its_bytes() {
         let name = format!("call capture {}", carried_name(carried));
         pins.pin(&name, &Call { id: 1, request: Request::Capture(only(carried)) });
     }
+    runner::pin(&mut pins);
     for call in vrrp::calls() {
         pins.pin(&format!("call {call}"), &Call { id: 1, request: Request::Tenure(call) });
     }
