@@ -244,7 +244,7 @@ fn a_sync_group_moves_together() {
     scene.until_master(0);
     ours.ip("link set other down").unwrap();
     scene.until_master(1);
-    assert!(router.log().contains("interface watched is at fault for VI_2"), "{}", router.log());
+    assert!(router.log().contains("interface watched is down, which VI_2 tracks"), "{}", router.log());
     assert!(!ours.run("ip -o address show dev eth0").unwrap().contains("192.168.100.253"));
     ours.ip("link set other up").unwrap();
     scene.until_master(0);

@@ -144,6 +144,30 @@ fn a_reload_over_the_bus_brings_and_takes_objects() {
 }
 
 #[test]
+fn what_is_tracked_is_shown_and_why_it_is_a_fault() {
+    let scene = Scene::start();
+    let (number, file) = (scene.lab.directory().join("number"), scene.lab.directory().join("vrrpd.toml"));
+    fs::write(&number, "12").unwrap();
+    let tracked = format!(
+        "track_file = [{{ name = \"y\", weight = -2 }}]\n[[vrrp.track_file]]\nname = \"y\"\nfile = \"{}\"\n",
+        number.display()
+    );
+    fs::write(&file, fs::read_to_string(&file).unwrap() + &tracked).unwrap();
+    scene.bus.busctl(&["call", NAME, ROOT, NAME, "Reload"]).unwrap();
+    scene.until(ONE, "Tracked", "a(ssnb) 1 \"file y\" \"says 12\" -24 false");
+    assert_eq!(
+        (scene.property(ONE, "Priority").as_str(), scene.property(ONE, "EffectivePriority").as_str()),
+        ("y 100", "y 76")
+    );
+    scene.until(ONE, "State", "s \"master\"");
+    fs::write(&number, "127").unwrap();
+    scene.until(ONE, "State", "s \"fault\"");
+    assert_eq!(scene.property(ONE, "Tracked"), "a(ssnb) 1 \"file y\" \"says 127\" 0 true");
+    let transitions = scene.property(ONE, "Transitions");
+    assert!(transitions.ends_with("\"master\" \"fault\" \"file y says 127, which VI_1 tracks\""), "{transitions}");
+}
+
+#[test]
 fn the_interfaces_are_those_written_down() {
     let scene = Scene::start();
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../vrrpd/dbus");

@@ -13,9 +13,13 @@
 use crate::dataplane::{self, Answered, Connected, Request};
 use crate::edge::Edge;
 use crate::kernel::{Addresses, Interfaces, PacketSocket};
+use crate::notify::{Notifiers, Told};
 use crate::plan::{GroupPlan, MemberPlan};
 use crate::report::{Report, describe};
-use crate::{Advert, Group, Input, MemberSettings, Output, Sender, State, Step, Task, Tenure, Time, clock};
+use crate::track::Facts;
+use crate::{
+    Advert, Group, Input, Member, MemberSettings, Output, Reason, Sender, State, Step, Task, Tenure, Time, clock,
+};
 use api::ipc::RefusalKind;
 use api::vrrp::{Rounds, TenureCall};
 use api::vrrpd::{Transition, Turn};
@@ -24,6 +28,7 @@ use nix::errno::Errno;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use std::collections::VecDeque;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -45,6 +50,10 @@ pub struct Surroundings {
     /// The ports of the dataplane.
     pub(crate) ports: watch::Receiver<Arc<Interfaces>>,
     pub(crate) requests: mpsc::UnboundedSender<Request>,
+    /// What is known of scripts and files.
+    pub(crate) facts: watch::Receiver<Facts>,
+    /// Where the runner of commands listens.
+    pub(crate) runner: PathBuf,
     /// Marked whenever a report may be another than before.
     pub(crate) changed: watch::Sender<()>,
     /// Told of every change of state.
@@ -54,8 +63,8 @@ pub struct Surroundings {
 /// What a group is told.
 #[derive(Debug)]
 pub enum GroupMessage {
-    /// The interfaces, or the ports, are others than before.
-    Interfaces,
+    /// The interfaces, the ports, or what is known of scripts and files, are others than before.
+    Surroundings,
     /// The dataplane answers, for the first time or again.
     Connected(Connected),
     /// It cannot be reached any more.
@@ -119,8 +128,9 @@ pub struct Running {
     timer: Option<(Time, Task)>,
     conflicts: Vec<Option<IpAddr>>,
     transitions: VecDeque<Transition>,
+    notifiers: Notifiers,
     myself: ActorRef<GroupMessage>,
-    _watches: [Task; 2],
+    _watches: [Task; 3],
 }
 
 impl Actor for GroupActor {
@@ -138,13 +148,11 @@ impl Actor for GroupActor {
             Edge::new(member, settings.sender == Sender::Workers, &around)
         };
         let edges = plan.members.iter().zip(&plan.settings.members).map(edge).collect();
-        let watches = [&around.interfaces, &around.ports].map(|interfaces| {
-            let (mut interfaces, myself) = (interfaces.clone(), myself.clone());
-            interfaces.mark_changed();
-            Task::spawn(async move {
-                while interfaces.changed().await.is_ok() && myself.cast(GroupMessage::Interfaces).is_ok() {}
-            })
-        });
+        let watches = [
+            on_change(&around.interfaces, &myself),
+            on_change(&around.ports, &myself),
+            on_change(&around.facts, &myself),
+        ];
         Ok(Running {
             group: Group::new(plan.settings.clone()),
             edges,
@@ -154,6 +162,7 @@ impl Actor for GroupActor {
             timer: None,
             conflicts: vec![None; plan.members.len()],
             transitions: VecDeque::new(),
+            notifiers: Notifiers::new(&plan, &around.runner),
             myself,
             _watches: watches,
             plan,
@@ -168,7 +177,7 @@ impl Actor for GroupActor {
         state: &mut Running,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            GroupMessage::Interfaces => state.follow_interfaces(),
+            GroupMessage::Surroundings => state.follow(),
             GroupMessage::Connected(connected) => state.connect(connected),
             GroupMessage::Gone => state.tell(&Input::Gone),
             GroupMessage::Answered(answered) => state.answered(answered),
@@ -209,6 +218,8 @@ impl Actor for GroupActor {
                     edge.cleared().await;
                 }
                 state.flush().await;
+                state.notify(Told::Stop);
+                state.notifiers.close().await;
                 let _ = reply.send(());
                 myself.stop(None);
             }
@@ -218,25 +229,28 @@ impl Actor for GroupActor {
 }
 
 impl Running {
-    /// Tells the state machine how the interfaces are, and starts it when it knows.
-    fn follow_interfaces(&mut self) {
+    /// Tells the state machine how the interfaces are, and what else is tracked, and starts it when it knows.
+    fn follow(&mut self) {
         let mut interfaces = Interfaces::clone(&self.around.interfaces.borrow());
         if interfaces.is_empty() || (self.plan.settings.lease.is_some() && self.connected.is_none()) {
             return;
         }
         interfaces.extend(self.around.ports.borrow().iter().map(|(name, port)| (name.clone(), port.clone())));
+        let facts = self.around.facts.borrow().clone();
         let mut inputs = Vec::new();
         for (index, (member, edge)) in self.group.members().iter().zip(&mut self.edges).enumerate() {
-            inputs.extend(edge.follow(index, member, &interfaces, &self.myself));
+            inputs.extend(edge.follow(index, member, &interfaces, &facts, &self.myself));
         }
         for input in inputs {
             self.tell(&input);
         }
-        if !std::mem::replace(&mut self.is_started, true) {
-            let held = match self.connected {
-                Some(connected) => connected.held.map(|id| id - self.base),
-                None => self.edges.iter().all(|edge| edge.is_left(&interfaces)).then_some(1),
-            };
+        let held = match self.connected {
+            Some(connected) => connected.held.map(|id| id - self.base),
+            None => self.edges.iter().all(|edge| edge.is_left(&interfaces)).then_some(1),
+        };
+        // A successor is master at once; whoever is not waits for the first word of its scripts.
+        if !self.is_started && (held.is_some() || self.edges.iter().all(|edge| edge.is_settled(&facts))) {
+            self.is_started = true;
             self.tell(&Input::Startup { held });
         }
     }
@@ -291,7 +305,7 @@ impl Running {
         } else if connected.held.is_some() {
             self.base = 0;
         }
-        self.follow_interfaces();
+        self.follow();
     }
 
     fn answered(&mut self, Answered { id, sent, outcome }: Answered) {
@@ -344,8 +358,10 @@ impl Running {
     }
 
     fn tell(&mut self, input: &Input) {
+        let before = self.weighed(input);
         let Step { outputs, wake } = self.group.step(input, clock::now());
         debug!(group = self.group.name(), ?input, ?outputs, "step");
+        self.say_weighed(input, before);
         for output in outputs {
             self.act(output);
         }
@@ -354,6 +370,21 @@ impl Running {
         }
         self.set_timer(wake);
         self.around.changed.send_replace(());
+    }
+
+    /// The effective priority of whom something tracked is told.
+    fn weighed(&self, input: &Input) -> Option<u8> {
+        let Input::Tracked { member, .. } = input else { return None };
+        self.group.members().get(*member).map(Member::effective_priority)
+    }
+
+    fn say_weighed(&self, input: &Input, before: Option<u8>) {
+        let now = self.weighed(input);
+        if let (Input::Tracked { member, name, says, .. }, Some(before), Some(now)) = (input, before, now)
+            && before != now
+        {
+            info!(instance = self.plan.members[*member].name, "{name} {says}: priority {before} to {now}");
+        }
     }
 
     fn want_held(&self, held: bool) {
@@ -371,7 +402,7 @@ impl Running {
                     self.announce_in_dataplane(member, plan.lower_prio);
                 }
             }
-            Output::Transition { from, to, reason } => self.turned(from, to, &describe(&reason, &self.plan.settings)),
+            Output::Transition { from, to, reason } => self.turned(from, to, &reason),
             Output::Conflict { member, with } => {
                 let name = &self.plan.members[member].name;
                 if let Some(with) = with {
@@ -413,7 +444,18 @@ impl Running {
         }
     }
 
-    fn turned(&mut self, from: State, to: State, reason: &str) {
+    fn notify(&mut self, state: Told) {
+        self.notifiers.tell(state, self.group.members().iter().map(Member::effective_priority));
+    }
+
+    fn turned(&mut self, from: State, to: State, reason: &Reason) {
+        self.notify(match to {
+            State::Master => Told::Master,
+            State::Backup => Told::Backup,
+            State::Init if *reason == Reason::Stopped => Told::Stop,
+            State::Init | State::Fault => Told::Fault,
+        });
+        let reason = describe(reason, &self.group);
         info!(group = self.group.name(), "{from} to {to}: {reason}");
         if to != State::Master {
             self.conflicts.fill(None);
@@ -422,7 +464,7 @@ impl Running {
             self.transitions.pop_front();
         }
         let at = UNIX_EPOCH.elapsed().unwrap_or_default().as_millis() as u64;
-        let transition = Transition { at, from, to, reason: reason.to_owned() };
+        let transition = Transition { at, from, to, reason };
         // It fails when nobody watches.
         let _ = self.around.turns.send(Turn { name: self.group.name().to_owned(), transition: transition.clone() });
         self.transitions.push_back(transition);
@@ -446,7 +488,7 @@ impl Running {
 
     fn report(&self) -> Vec<Report> {
         let members = self.group.members().iter().zip(&self.plan.members).zip(&self.edges).enumerate();
-        let report = |(index, ((member, plan), edge)): (usize, ((&crate::Member, &MemberPlan), &Edge))| {
+        let report = |(index, ((member, plan), edge)): (usize, ((&Member, &MemberPlan), &Edge))| {
             let settings = member.settings();
             Report {
                 name: plan.name.clone(),
@@ -458,6 +500,7 @@ impl Running {
                 state: self.group.state(),
                 priority: member.priority(),
                 effective_priority: member.effective_priority(),
+                tracked: member.tracked().clone(),
                 master: member.master().cloned(),
                 is_released: self.group.is_released(),
                 conflict: self.conflicts[index],
@@ -468,4 +511,11 @@ impl Running {
         };
         members.map(report).collect()
     }
+}
+
+/// Has the actor look whenever there is something new, and once to begin with.
+fn on_change<T: Send + Sync + 'static>(of: &watch::Receiver<T>, actor: &ActorRef<GroupMessage>) -> Task {
+    let (mut of, actor) = (of.clone(), actor.clone());
+    of.mark_changed();
+    Task::spawn(async move { while of.changed().await.is_ok() && actor.cast(GroupMessage::Surroundings).is_ok() {} })
 }

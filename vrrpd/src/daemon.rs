@@ -1,6 +1,6 @@
 //! The daemon as a whole: what it is configured with, and told.
 
-use crate::plan::plans;
+use crate::plan::plan;
 use crate::report::Report;
 use crate::supervisor::{Awaited, SupervisorMessage, Word};
 use anyhow::{Result, bail};
@@ -33,8 +33,8 @@ impl Daemon {
         for warning in &config.warnings {
             warn!("{warning}");
         }
-        let (plans, awaited) = (plans(config), Awaited(config.ipc.wait_for.contains(&Owner::Vrrpd)));
-        self.ask(|reply| SupervisorMessage::Configure(plans, awaited, reply)).await
+        let (plan, awaited) = (plan(config), Awaited(config.ipc.wait_for.contains(&Owner::Vrrpd)));
+        self.ask(|reply| SupervisorMessage::Configure(plan, awaited, reply)).await
     }
 
     /// Has the groups of the file as it is now. Of a file that is wrong, nothing.

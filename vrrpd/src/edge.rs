@@ -3,8 +3,8 @@
 use crate::actor::{GroupMessage, Surroundings};
 use crate::kernel::{Holder, Interface, Interfaces, Message, VrrpSocket, Wanted};
 use crate::plan::MemberPlan;
+use crate::track::{Facts, Verdict, by_number, by_state};
 use crate::{Advert, Input, Member, Standing, Task};
-use api::config::TrackedInterface;
 use net::vrrp::{GROUP_V4, GROUP_V6};
 use ractor::ActorRef;
 use std::io;
@@ -53,12 +53,19 @@ impl Edge {
         }
     }
 
-    /// Goes along with the interfaces. Returns what of that is news to the state machine.
+    /// Whether everything it tracks is known, and not only taken to be so.
+    pub(crate) fn is_settled(&self, facts: &Facts) -> bool {
+        let mut scripts = self.plan.tracking.scripts.iter();
+        scripts.all(|tracked| facts.scripts.get(&tracked.name).is_some_and(Verdict::is_settled))
+    }
+
+    /// Goes along with the interfaces, and with what else is tracked. Returns what of that is news to the state machine.
     pub(crate) fn follow(
         &mut self,
         index: usize,
         member: &Member,
         interfaces: &Interfaces,
+        facts: &Facts,
         actor: &ActorRef<GroupMessage>,
     ) -> Vec<Input> {
         let interface = interfaces.get(&self.plan.interface);
@@ -73,14 +80,35 @@ impl Edge {
         let connected = self.on_port || self.socket.is_some();
         let up = connected && interface.is_some_and(|interface| interface.up);
         let mut now = vec![Input::Source { member: index, address: source }, Input::Interface { member: index, up }];
-        now.extend(self.plan.track_interfaces.iter().map(|tracked| Input::Tracked {
-            member: index,
-            name: format!("interface {}", tracked.name),
-            standing: standing(tracked, interfaces.get(&tracked.name).is_some_and(|interface| interface.up)),
-        }));
+        let tracked = self.tracked(interfaces, facts);
+        now.extend(tracked.map(|(name, says, standing)| Input::Tracked { member: index, name, says, standing }));
         let news = now.iter().filter(|input| !self.told.contains(input)).cloned().collect();
         self.told = now;
         news
+    }
+
+    /// How what it tracks stands: the names, what is to be said of them, and the standings.
+    fn tracked(&self, interfaces: &Interfaces, facts: &Facts) -> impl Iterator<Item = (String, String, Standing)> {
+        let tracking = &self.plan.tracking;
+        let links = tracking.interfaces.iter().map(|tracked| {
+            let up = interfaces.get(&tracked.name).is_some_and(|interface| interface.up);
+            let says = if up { "is up" } else { "is down" };
+            (format!("interface {}", tracked.name), says.to_owned(), by_state(tracked.weight, up))
+        });
+        let scripts = tracking.scripts.iter().filter_map(|tracked| {
+            let verdict = facts.scripts.get(&tracked.name)?;
+            let says = match (verdict.is_settled(), verdict.is_up()) {
+                (false, _) => "has not run yet",
+                (true, true) => "succeeded",
+                (true, false) => "failed",
+            };
+            Some((format!("script {}", tracked.name), says.to_owned(), by_state(tracked.weight, verdict.is_up())))
+        });
+        let files = tracking.files.iter().filter_map(|tracked| {
+            let number = *facts.files.get(&tracked.name)?;
+            Some((format!("file {}", tracked.name), format!("says {number}"), by_number(tracked.weight, number)))
+        });
+        links.chain(scripts).chain(files)
     }
 
     /// Whether a predecessor left its addresses on the interface.
@@ -159,27 +187,5 @@ async fn listen(member: usize, socket: Arc<VrrpSocket>, actor: ActorRef<GroupMes
             Ok(false) => tokio::time::sleep(REST).await,
             Err(_) => return,
         }
-    }
-}
-
-/// As keepalived weighs: a positive weight counts while the link is up, a negative one while it is down.
-fn standing(tracked: &TrackedInterface, up: bool) -> Standing {
-    match (tracked.weight, up) {
-        (0, false) => Standing::Fault,
-        (weight @ 1.., true) | (weight @ ..0, false) => Standing::Weight(weight),
-        _ => Standing::Weight(0),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn links_weigh_as_with_keepalived() {
-        let of = |weight, up| standing(&TrackedInterface { name: "eth1".into(), weight }, up);
-        assert_eq!((of(0, true), of(0, false)), (Standing::Weight(0), Standing::Fault));
-        assert_eq!((of(20, true), of(20, false)), (Standing::Weight(20), Standing::Weight(0)));
-        assert_eq!((of(-20, true), of(-20, false)), (Standing::Weight(0), Standing::Weight(-20)));
     }
 }

@@ -1,6 +1,6 @@
 //! The state that members share, and the tenure that comes with it.
 
-use crate::member::Heard;
+use crate::member::{Heard, Tracked};
 use crate::tenure::Held;
 use crate::{Advert, Input, Member, Output, Reason, Sender, Settings, State, Step, Tenure, Time};
 use std::time::Duration;
@@ -108,7 +108,10 @@ impl Group {
             Input::Advert { member, at, advert } => self.hear(*member, advert, (*at).min(now), now, out),
             Input::Invalid { member, error } => self.with(*member, |member| member.count(*error)),
             Input::Priority { member, priority } => self.with(*member, |member| member.set_priority(*priority)),
-            Input::Tracked { member, name, standing } => self.with(*member, |member| member.track(name, *standing)),
+            Input::Tracked { member, name, says, standing } => {
+                let tracked = Tracked { says: says.clone(), standing: *standing };
+                self.with(*member, |member| member.track(name, tracked));
+            }
             Input::Interface { member, up } => self.with(*member, |member| member.set_interface(*up)),
             Input::Source { member, address } => self.with(*member, |member| member.set_source(*address)),
             Input::Release { period } => {

@@ -47,8 +47,10 @@ pub enum Input {
     Tracked {
         /// For whom.
         member: usize,
-        /// What is tracked.
+        /// What is tracked, as `script chk`.
         name: String,
+        /// What is to be said of it, as `failed`.
+        says: String,
         /// How it stands.
         standing: Standing,
     },

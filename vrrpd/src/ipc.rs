@@ -162,6 +162,7 @@ async fn next_turn(watch: &mut Option<(u32, Receiver<Turn>)>) -> (u32, Reply) {
 mod tests {
     use super::*;
     use crate::{Counters, State};
+    use std::collections::BTreeMap;
 
     fn report(name: &str, group: Option<&str>) -> Report {
         Report {
@@ -174,6 +175,7 @@ mod tests {
             state: State::Backup,
             priority: 100,
             effective_priority: 100,
+            tracked: BTreeMap::new(),
             master: None,
             is_released: false,
             conflict: None,

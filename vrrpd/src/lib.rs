@@ -15,8 +15,9 @@
 //! the election of the RFCs; the state is the group's, because its members move together, and so is the tenure, which the
 //! dataplane grants, replaces and drops as one.
 //!
-//! Around it, an [`actor`] for each group does what comes out, on interfaces of the kernel and in the [`dataplane`]; the [`supervisor`] above them
-//! has those that the configuration asks for, as [`plan`] reads it.
+//! Around it, an [`actor`] for each group does what comes out, on interfaces of the kernel and in the [`dataplane`]; the
+//! [`supervisor`] above them has those that the configuration asks for, as [`plan`] reads it. What is [tracked](track) is
+//! watched beside them, and commands are run by `sluice-runner`.
 
 pub mod actor;
 mod advert;
@@ -31,6 +32,7 @@ mod input;
 pub mod ipc;
 mod kernel;
 mod member;
+mod notify;
 mod output;
 pub mod plan;
 pub mod record;
@@ -40,11 +42,12 @@ pub mod supervisor;
 mod task;
 mod tenure;
 mod time;
+pub mod track;
 
 pub use advert::Advert;
 pub use group::Group;
 pub use input::{Input, Standing};
-pub use member::{Counters, MasterSeen, Member};
+pub use member::{Counters, MasterSeen, Member, Tracked};
 pub use output::{Output, Reason, State, Step, Tenure};
 pub use settings::{Checksum, MemberSettings, Sender, Settings};
 pub(crate) use task::Task;

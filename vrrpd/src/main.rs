@@ -64,7 +64,8 @@ async fn serve(config: &Config, file: PathBuf, instance: &str) -> Result<()> {
     let access = Access::operators(&config.ipc.group);
     let (tell_changed, changed) = watch::channel(());
     let turns = broadcast::Sender::new(ipc::BACKLOG);
-    let groups = Groups::new(tell_changed, turns.clone(), socket(config, instance))?;
+    let groups =
+        Groups::new(tell_changed, turns.clone(), socket(config, instance), config.ipc.runner_socket(instance))?;
     let (supervisor, mut ended) =
         Actor::spawn(None, Supervisor, groups).await.context("the supervisor did not start")?;
     let daemon = Daemon { supervisor, file };

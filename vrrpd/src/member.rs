@@ -37,12 +37,20 @@ pub struct MasterSeen {
     pub at: Time,
 }
 
+/// Something tracked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tracked {
+    /// What is to be said of it, as `failed`.
+    pub says: String,
+    /// How it stands.
+    pub standing: Standing,
+}
+
 /// A member of a group.
 pub struct Member {
     settings: MemberSettings,
     priority: NonZeroU8,
-    standings: BTreeMap<String, i16>,
-    at_fault: Vec<String>,
+    tracked: BTreeMap<String, Tracked>,
     interface_up: bool,
     source: Option<IpAddr>,
     /// Master_Adver_Interval: in version 3 that of the master, else our own.
@@ -84,8 +92,7 @@ impl Member {
     pub(crate) fn new(settings: MemberSettings) -> Self {
         Self {
             priority: settings.priority,
-            standings: BTreeMap::new(),
-            at_fault: Vec::new(),
+            tracked: BTreeMap::new(),
             interface_up: false,
             source: None,
             master_interval: settings.interval,
@@ -123,9 +130,16 @@ impl Member {
         if self.is_owner() {
             return PRIORITY_OWNER;
         }
-        let sum =
-            i32::from(self.priority.get()) + self.standings.values().map(|weight| i32::from(*weight)).sum::<i32>();
-        sum.clamp(1, 254) as u8
+        let weights = self.tracked.values().map(|tracked| match tracked.standing {
+            Standing::Weight(weight) => i32::from(weight),
+            Standing::Fault => 0,
+        });
+        (i32::from(self.priority.get()) + weights.sum::<i32>()).clamp(1, 254) as u8
+    }
+
+    /// What is tracked, by its name.
+    pub fn tracked(&self) -> &BTreeMap<String, Tracked> {
+        &self.tracked
     }
 
     /// Whether the addresses are this router's own.
@@ -159,15 +173,8 @@ impl Member {
         self.source = address;
     }
 
-    pub(crate) fn track(&mut self, name: &str, standing: Standing) {
-        self.at_fault.retain(|other| other != name);
-        self.standings.remove(name);
-        match standing {
-            Standing::Fault => self.at_fault.push(name.to_owned()),
-            Standing::Weight(weight) => {
-                self.standings.insert(name.to_owned(), weight);
-            }
-        }
+    pub(crate) fn track(&mut self, name: &str, tracked: Tracked) {
+        self.tracked.insert(name.to_owned(), tracked);
     }
 
     /// Why it cannot be master.
@@ -177,7 +184,8 @@ impl Member {
         } else if self.source.is_none() {
             Some(Reason::NoAddress { member })
         } else {
-            self.at_fault.first().map(|name| Reason::Tracking { member, name: name.clone() })
+            let at_fault = self.tracked.iter().find(|(_, tracked)| tracked.standing == Standing::Fault);
+            at_fault.map(|(name, _)| Reason::Tracking { member, name: name.clone() })
         }
     }
 

@@ -4,8 +4,9 @@
 use crate::actor::{GroupActor, GroupMessage, Surroundings};
 use crate::dataplane::{Dataplane, Directory};
 use crate::kernel::{self, Addresses, Interfaces, PacketSocket};
-use crate::plan::GroupPlan;
+use crate::plan::{GroupPlan, Plan};
 use crate::report::Report;
+use crate::track::Trackers;
 use crate::{Input, Sender, Task};
 use anyhow::{Context, Result};
 use api::vrrp::WatchedRouter;
@@ -31,9 +32,9 @@ const TENURES: u64 = 1 << 20;
 /// What the supervisor is asked.
 #[derive(Debug)]
 pub enum SupervisorMessage {
-    /// Have these groups, and no others. The dataplane may wait for word that everything is there, even where that is
-    /// nothing.
-    Configure(Vec<GroupPlan>, Awaited, RpcReplyPort<()>),
+    /// Have what this asks for, and nothing else. The dataplane may wait for word that everything is there, even where that
+    /// is nothing.
+    Configure(Plan, Awaited, RpcReplyPort<()>),
     /// How all instances are, in the order of the configuration.
     Report(RpcReplyPort<Vec<Report>>),
     /// Pass that on to the group of the instance of that name; it answers whether there is one.
@@ -73,16 +74,22 @@ pub struct Groups {
     /// What the last group's numbers of tenures begin with.
     last_base: u64,
     directory: watch::Sender<Arc<Directory>>,
+    trackers: Trackers,
     _tasks: [Task; 2],
 }
 
 impl Groups {
-    /// None yet, beside a dataplane that listens at `socket`. `changed` is marked whenever a report may be another than
-    /// before, and `turns` is told of every change of state.
+    /// None yet, beside a dataplane that listens at `socket` and a runner at `runner`. `changed` is marked whenever a
+    /// report may be another than before, and `turns` is told of every change of state.
     ///
     /// # Errors
     /// Without the capability CAP_NET_RAW.
-    pub fn new(changed: watch::Sender<()>, turns: broadcast::Sender<Turn>, socket: PathBuf) -> Result<Self> {
+    pub fn new(
+        changed: watch::Sender<()>,
+        turns: broadcast::Sender<Turn>,
+        socket: PathBuf,
+        runner: PathBuf,
+    ) -> Result<Self> {
         let frames = PacketSocket::open().context("cannot open a packet socket; CAP_NET_RAW is needed")?;
         let (tell_interfaces, interfaces) = watch::channel(Arc::new(Interfaces::new()));
         let (tell_ports, ports) = watch::channel(Arc::new(Interfaces::new()));
@@ -90,11 +97,13 @@ impl Groups {
         let (directory, whom) = watch::channel(Arc::new(Directory::default()));
         let dataplane = Dataplane { socket, requests: asked, directory: whom, ports: tell_ports };
         let (addresses, frames) = (Addresses::open()?, Arc::new(frames));
-        let around = Surroundings { interfaces, addresses, frames, ports, requests, changed, turns };
+        let trackers = Trackers::new(runner.clone());
+        let facts = trackers.facts();
+        let around = Surroundings { interfaces, addresses, frames, ports, requests, facts, runner, changed, turns };
         let tasks = [Task::spawn(kernel::watch(tell_interfaces)), Task::spawn(dataplane.run())];
         let (running, failures) = (Vec::new(), VecDeque::new());
         let awaited = Awaited::default();
-        Ok(Self { around, running, failures, awaited, last_base: 0, directory, _tasks: tasks })
+        Ok(Self { around, running, failures, awaited, last_base: 0, directory, trackers, _tasks: tasks })
     }
 }
 
@@ -115,9 +124,9 @@ impl Actor for Supervisor {
     ) -> Result<(), ActorProcessingErr> {
         // A reply that nobody waits for any more is no error.
         match message {
-            SupervisorMessage::Configure(plans, awaited, reply) => {
+            SupervisorMessage::Configure(plan, awaited, reply) => {
                 groups.awaited = awaited;
-                groups.configure(plans, &myself).await?;
+                groups.configure(plan, &myself).await?;
                 let _ = reply.send(());
             }
             SupervisorMessage::Report(reply) => {
@@ -161,12 +170,13 @@ impl Actor for Supervisor {
 impl Groups {
     async fn configure(
         &mut self,
-        plans: Vec<GroupPlan>,
+        Plan { groups, scripts, files }: Plan,
         supervisor: &ActorRef<SupervisorMessage>,
     ) -> Result<(), ActorProcessingErr> {
-        self.end(|running| plans.contains(running)).await;
+        self.end(|running| groups.contains(running)).await;
+        self.trackers.configure(scripts, &files);
         let mut before = std::mem::take(&mut self.running);
-        for plan in plans {
+        for plan in groups {
             let kept = before.iter().position(|(running, _)| *running == plan).map(|at| before.swap_remove(at));
             let next = match kept {
                 Some(kept) => kept,

@@ -221,7 +221,7 @@ fn anything_else(member: usize, ipv6: bool, random: &mut Random) -> Input {
         2 => Input::Priority { member, priority: priority(random.pick(&[1, 100, 254, 255])) },
         3 => {
             let standing = if up { Standing::Weight(random.pick(&[-300, 0, 20])) } else { Standing::Fault };
-            Input::Tracked { member, name: "link".into(), standing }
+            Input::Tracked { member, name: "link".into(), says: "is up".into(), standing }
         }
         4 => Input::Release { period: Some(ms(1000)) },
         5 => Input::Resume,

@@ -100,7 +100,12 @@ fn preempt_delay_begins_anew_after_a_better_master() {
 fn weights_move_the_priority_within_1_and_254_and_never_an_owners() {
     let mut bench = Bench::ready(lone());
     let mut track = |name: &str, weight| {
-        bench.tell(Input::Tracked { member: 0, name: name.into(), standing: Standing::Weight(weight) });
+        bench.tell(Input::Tracked {
+            member: 0,
+            name: name.into(),
+            says: String::new(),
+            standing: Standing::Weight(weight),
+        });
         bench.group.members()[0].effective_priority()
     };
     assert_eq!((track("a", 20), track("b", -5), track("a", 0)), (120, 115, 95));
@@ -112,11 +117,16 @@ fn weights_move_the_priority_within_1_and_254_and_never_an_owners() {
 #[test]
 fn something_tracked_at_fault_gives_the_office_up_with_a_will() {
     let mut bench = master(lone());
-    bench.tell(Input::Tracked { member: 0, name: "script".into(), standing: Standing::Fault });
+    bench.tell(Input::Tracked { member: 0, name: "script".into(), says: "failed".into(), standing: Standing::Fault });
     let reason = Reason::Tracking { member: 0, name: "script".into() };
     assert!(bench.log.iter().any(|(_, output)| matches!(output, Output::Transition { reason: r, .. } if *r == reason)));
     assert_eq!((bench.state(), bench.adverts()), (State::Fault, vec![(4000, 0)]));
-    bench.tell(Input::Tracked { member: 0, name: "script".into(), standing: Standing::Weight(0) });
+    bench.tell(Input::Tracked {
+        member: 0,
+        name: "script".into(),
+        says: "failed".into(),
+        standing: Standing::Weight(0),
+    });
     assert_eq!(bench.state(), State::Backup);
 }
 

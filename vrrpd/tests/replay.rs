@@ -17,7 +17,12 @@ fn story() -> String {
     bench.run_until(6000);
     bench.hear(from_peer(&ours, GREATER, 0));
     bench.run_until(8000);
-    bench.tell(Input::Tracked { member: 0, name: "uplink".into(), standing: Standing::Weight(-30) });
+    bench.tell(Input::Tracked {
+        member: 0,
+        name: "uplink".into(),
+        says: "is down".into(),
+        standing: Standing::Weight(-30),
+    });
     bench.hear(from_peer(&ours, LESS, 60));
     bench.run_until(9000);
     bench.tell(Input::Boot { id: u128::MAX });

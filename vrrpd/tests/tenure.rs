@@ -168,7 +168,12 @@ fn what_is_advertised_is_replaced_when_it_changes_and_only_then() {
     bench.tell(Input::Priority { member: 0, priority: priority(120) });
     bench.tell(Input::Priority { member: 0, priority: priority(120) });
     assert_eq!(bench.take(), [Output::Replace(tenure(1, 120))]);
-    bench.tell(Input::Tracked { member: 0, name: "link".into(), standing: Standing::Weight(-20) });
+    bench.tell(Input::Tracked {
+        member: 0,
+        name: "link".into(),
+        says: "is down".into(),
+        standing: Standing::Weight(-20),
+    });
     assert_eq!(bench.take(), [Output::Replace(tenure(1, 100))]);
     bench.tell(Input::Source { member: 0, address: Some(ip("10.0.0.9")) });
     let moved = Tenure { id: 1, adverts: vec![from_peer(&member(Version::V3), "10.0.0.9", 100)] };

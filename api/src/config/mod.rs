@@ -22,7 +22,7 @@ pub use command::{CommandError, CommandLine};
 pub use error::{ConfigError, closest};
 pub use instance::{InvalidInstance, check_instance};
 pub use timeouts::{TcpTimeouts, Timeouts, UdpTimeouts};
-pub use vrrp::{SyncGroup, TrackedInterface, Vrrp, VrrpInstance};
+pub use vrrp::{Notify, Script, SyncGroup, TrackFile, Tracked, Tracking, Vrrp, VrrpInstance};
 
 use crate::ipc::Contract;
 use crate::object::Object;

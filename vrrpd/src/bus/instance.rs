@@ -1,6 +1,7 @@
 //! The object of a virtual router.
 
 use super::error::{BusError, Result};
+use crate::Standing;
 use crate::daemon::Daemon;
 use crate::report::Report;
 use crate::supervisor::Word;
@@ -15,10 +16,11 @@ use zbus::message::Header;
 use zbus::{Connection, interface};
 
 /// The properties that change.
-pub(super) const CHANGING: [&str; 9] = [
+pub(super) const CHANGING: [&str; 10] = [
     "State",
     "Priority",
     "EffectivePriority",
+    "Tracked",
     "Master",
     "MasterPriority",
     "Released",
@@ -94,6 +96,17 @@ impl Instance {
     #[zbus(property)]
     async fn effective_priority(&self) -> u8 {
         self.report.effective_priority
+    }
+
+    /// The name, what is to be said of it, what it adds to the priority, and whether it is a fault.
+    #[zbus(property)]
+    async fn tracked(&self) -> Vec<(String, String, i16, bool)> {
+        let tracked = self.report.tracked.iter();
+        let shown = tracked.map(|(name, tracked)| match tracked.standing {
+            Standing::Weight(weight) => (name.clone(), tracked.says.clone(), weight, false),
+            Standing::Fault => (name.clone(), tracked.says.clone(), 0, true),
+        });
+        shown.collect()
     }
 
     /// Empty when it is this router, or none is known.

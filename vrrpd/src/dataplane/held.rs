@@ -59,7 +59,7 @@ pub(super) fn wills(held: &api::vrrp::Tenure) -> Vec<u32> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::plan::plans;
+    use crate::plan::plan;
     use api::config::Config;
     use net::vrrp::{ChecksumForm, Fields};
     use std::path::Path;
@@ -75,7 +75,7 @@ pub(super) mod tests {
         };
         let port = "[[dataplane.port]]\nname = \"dpdk0\"\ndevice = \"net_null0\"\n".to_owned();
         let text = port + &instances.iter().map(instance).collect::<String>() + rest;
-        plans(&Config::parse(&text, Path::new("x.toml")).unwrap())
+        plan(&Config::parse(&text, Path::new("x.toml")).unwrap()).groups
     }
 
     /// What the dataplane holds for a group that is master.

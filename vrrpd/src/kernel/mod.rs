@@ -14,3 +14,4 @@ pub(crate) use holder::{Holder, Wanted};
 pub(crate) use interfaces::{Interface, InterfaceAddress, Interfaces, watch};
 pub(crate) use packet::PacketSocket;
 pub(crate) use socket::{Message, VrrpSocket};
+pub(crate) use sys::readable;

@@ -3,8 +3,9 @@
 #![allow(unsafe_code)]
 
 use nix::libc::{AF_PACKET, sockaddr_ll};
-use socket2::{SockAddr, Socket};
+use socket2::SockAddr;
 use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -24,10 +25,10 @@ pub(super) fn link_address(index: u32) -> io::Result<SockAddr> {
     Ok(address)
 }
 
-/// A socket that tokio tells of when there is something to read.
-pub(super) fn readable(socket: Socket) -> io::Result<AsyncFd<Socket>> {
-    // SAFETY: the socket owns its descriptor, which stays the same and open until the `AsyncFd`, which owns the socket,
-    // is dropped; nobody else closes it, and it is only lent out by reference.
-    let registered = unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) };
+/// A socket, or the like, that tokio tells of when there is something to read.
+pub(crate) fn readable<T: AsRawFd + Into<OwnedFd>>(owner: T) -> io::Result<AsyncFd<T>> {
+    // SAFETY: what can be turned into its descriptor owns it, so that it stays the same and open until the `AsyncFd`,
+    // which owns the owner, is dropped; nobody else closes it, and the owner is only lent out by reference.
+    let registered = unsafe { AsyncFd::register_with_interest(owner, Interest::READABLE) };
     registered.map_err(io::Error::from)
 }

@@ -5,6 +5,7 @@ use crate::random::Random;
 use net::vrrp::PRIORITY_STOP;
 use std::time::Duration;
 use vrrpd::record::{Recorder, replay};
+use vrrpd::track::{Outcome, Verdict, by_state};
 use vrrpd::{Advert, Group, Input, Output, Settings, State, Tenure, Time};
 
 /// What a router does to the world.
@@ -35,6 +36,24 @@ struct Running {
     advertise_at: Vec<Time>,
 }
 
+/// A script that every member tracks.
+pub struct Script {
+    pub weight: i16,
+    pub rise: u32,
+    pub fall: u32,
+    /// Whether it would succeed.
+    pub succeeds: bool,
+    /// Whether the runner runs it.
+    pub is_run: bool,
+    verdict: Verdict,
+}
+
+impl Script {
+    pub fn new(weight: i16, rise: u32, fall: u32) -> Self {
+        Script { weight, rise, fall, succeeds: true, is_run: true, verdict: Verdict::new(rise, fall) }
+    }
+}
+
 pub struct Node {
     index: usize,
     ipv6: bool,
@@ -44,6 +63,7 @@ pub struct Node {
     /// Whether the dataplane answers its daemon.
     pub answers: bool,
     pub links: Vec<bool>,
+    pub script: Script,
     /// Which daemon it is, counted; messages for an earlier one are lost.
     pub generation: u32,
     /// How often it became master.
@@ -51,10 +71,10 @@ pub struct Node {
 }
 
 impl Node {
-    pub fn new(index: usize, settings: Settings, ipv6: bool) -> Self {
+    pub fn new(index: usize, settings: Settings, script: Script, ipv6: bool) -> Self {
         let dataplane = settings.lease.map(|_| Dataplane { boot: 1, filled: true, running: None });
         let links = vec![true; settings.members.len()];
-        Node { index, ipv6, settings, daemon: None, dataplane, answers: true, links, generation: 0, reigns: 0 }
+        Node { index, ipv6, settings, daemon: None, dataplane, answers: true, links, script, generation: 0, reigns: 0 }
     }
 
     pub fn group(&self) -> Option<&Group> {
@@ -77,7 +97,8 @@ impl Node {
         let recorder = Recorder::new(Vec::new(), &self.settings).expect("to memory");
         self.daemon = Some(Daemon { group: Group::new(self.settings.clone()), recorder, wake: None });
         self.generation += 1;
-        let mut acts = Vec::new();
+        self.script.verdict = Verdict::new(self.script.rise, self.script.fall);
+        let mut acts = self.tell_script(now);
         for (member, up) in self.links.clone().into_iter().enumerate() {
             acts.extend(self.tell(Input::Interface { member, up }, now));
             let address = Some(address(self.ipv6, member, self.index + 1));
@@ -88,6 +109,24 @@ impl Node {
         let held = running.map(|running| running.tenure.id);
         acts.extend(self.tell(Input::Startup { held }, now));
         acts
+    }
+
+    /// The script's time has come.
+    pub fn run_script(&mut self, now: Time) -> Vec<Act> {
+        let Script { succeeds, is_run, verdict, .. } = &mut self.script;
+        verdict.take(match (*is_run, *succeeds) {
+            (false, _) => Outcome::NotRun,
+            (true, true) => Outcome::Succeeded,
+            (true, false) => Outcome::Failed,
+        });
+        self.tell_script(now)
+    }
+
+    fn tell_script(&mut self, now: Time) -> Vec<Act> {
+        let up = self.script.verdict.is_up();
+        let (says, standing) = (if up { "succeeded" } else { "failed" }, by_state(self.script.weight, up));
+        let tracked = |member| Input::Tracked { member, name: "script".into(), says: says.into(), standing };
+        (0..self.settings.members.len()).flat_map(|member| self.tell(tracked(member), now)).collect()
     }
 
     /// The daemon hears of its dataplane.

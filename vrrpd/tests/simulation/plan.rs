@@ -10,6 +10,8 @@ use vrrpd::{Checksum, Settings};
 pub struct Plan {
     /// Of each router.
     pub settings: Vec<Settings>,
+    /// The weight, rise and fall of each router's script.
+    pub scripts: Vec<(i16, u32, u32)>,
     pub ipv6: bool,
     /// The longest interval of any of them.
     pub interval: Duration,
@@ -47,8 +49,11 @@ impl Plan {
             if workers { in_dataplane(members) } else { group(members) }
         };
         let settings = (0..routers).map(|_| router()).collect();
+        let mut script =
+            || (random.pick(&[0, 0, -60, -253, 60]), 1 + random.below(3) as u32, 1 + random.below(3) as u32);
+        let scripts = (0..routers).map(|_| script()).collect();
         let trouble = ms(1000 + random.below(60_000) as u64);
-        Plan { settings, ipv6, interval: ms(u64::from(slowest) * 10), preempt_delay, preempt, trouble }
+        Plan { settings, scripts, ipv6, interval: ms(u64::from(slowest) * 10), preempt_delay, preempt, trouble }
     }
 }
 

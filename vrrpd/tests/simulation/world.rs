@@ -1,6 +1,6 @@
 //! The routers, the networks between them, and what happens to both.
 
-use crate::node::{Act, IPC, Node, up_to};
+use crate::node::{Act, IPC, Node, Script, up_to};
 use crate::plan::{Plan, address};
 use crate::random::Random;
 use crate::support::{ms, priority, time};
@@ -8,16 +8,21 @@ use net::vrrp::{Envelope, GROUP_V4, GROUP_V6};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
+use vrrpd::track::by_number;
 use vrrpd::{Advert, Group, Input, Member, Standing, State, Time};
 
 /// The longest a message takes when nothing is wrong.
 const DELAY: Duration = Duration::from_millis(4);
+/// From one run of a script to the next.
+const RUNS: Duration = Duration::from_millis(300);
 
 #[derive(Debug, Default)]
 pub struct Counts {
     pub delivered: u64,
     pub lost: u64,
     pub reigns: u64,
+    /// Runs of scripts that failed.
+    pub failures: u64,
 }
 
 impl Counts {
@@ -25,12 +30,14 @@ impl Counts {
         self.delivered += other.delivered;
         self.lost += other.lost;
         self.reigns += other.reigns;
+        self.failures += other.failures;
     }
 }
 
 enum Event {
     Deliver { network: usize, from: usize, to: usize, message: Vec<u8> },
     Tell { node: usize, generation: u32, input: Input },
+    RunScript { node: usize },
 }
 
 pub struct World {
@@ -57,7 +64,10 @@ pub struct World {
 
 impl World {
     pub fn new(random: Random, plan: &Plan) -> Self {
-        let nodes = plan.settings.iter().cloned().enumerate();
+        let nodes = plan.settings.iter().zip(&plan.scripts).enumerate().map(|(index, (settings, script))| {
+            let (weight, rise, fall) = *script;
+            Node::new(index, settings.clone(), Script::new(weight, rise, fall), plan.ipv6)
+        });
         let networks = plan.settings[0].members.len();
         let mut world = World {
             random,
@@ -66,7 +76,7 @@ impl World {
             preempt: plan.preempt,
             preempt_delay: plan.preempt_delay,
             now: time(0),
-            nodes: nodes.map(|(index, settings)| Node::new(index, settings, plan.ipv6)).collect(),
+            nodes: nodes.collect(),
             events: BTreeMap::new(),
             sequence: 0,
             counts: Counts::default(),
@@ -78,6 +88,8 @@ impl World {
         };
         for node in 0..world.nodes.len() {
             world.on(node, Node::start);
+            let phase = up_to(RUNS, &mut world.random);
+            world.schedule(phase, Event::RunScript { node });
         }
         world
     }
@@ -93,8 +105,8 @@ impl World {
         }
     }
 
-    /// Everything is mended; when it has settled, one router is master and stays it. It dies, or is stopped, and
-    /// another one takes its place in time; it comes back.
+    /// Everything is mended; when it has settled, one router is master and stays it. It dies, or is stopped, or its script
+    /// fails, and another one takes its place in time; it comes back.
     pub fn quieten(&mut self) {
         self.mend();
         self.settle();
@@ -103,10 +115,10 @@ impl World {
         assert_eq!(self.expect_one(), first, "at rest");
         let phase = up_to(self.interval, &mut self.random);
         self.run_until(self.now + phase);
-        if self.random.percent(50) {
-            self.succeed_dead(first);
-        } else {
-            self.succeed_stopped(first);
+        match self.random.below(3) {
+            0 => self.succeed_dead(first),
+            1 => self.succeed_stopped(first),
+            _ => self.succeed_failing(first),
         }
         self.mend();
         self.settle();
@@ -140,6 +152,23 @@ impl World {
         self.run_until_served(at + bound + DELAY + IPC);
     }
 
+    /// With weight 0 another one, within the shortest Skew_Time of those left after so many runs; else the one whose
+    /// priority is the highest then.
+    fn succeed_failing(&mut self, failing: usize) {
+        let bound = self.shortest(Member::skew_time);
+        self.nodes[failing].script.succeeds = false;
+        let Script { weight, fall, .. } = self.nodes[failing].script;
+        if weight == 0 {
+            let end = self.now + RUNS * fall;
+            while self.nodes[failing].serves() && self.step_before(end) {}
+            self.run_until_served(self.now + bound + DELAY + IPC);
+            assert!(!self.nodes[failing].serves());
+        }
+        self.settle();
+        let master = self.expect_one();
+        assert!(weight != 0 || master != failing);
+    }
+
     fn interval_of(&self, node: usize) -> Duration {
         self.group(node).members()[0].settings().interval.duration()
     }
@@ -163,7 +192,7 @@ impl World {
     /// As long as it may take until the right one is master and nothing more changes: a lease to run out, two
     /// Master_Down_Intervals, the delay.
     fn settle(&mut self) {
-        let patience = ms(3000) + self.interval * 12 + self.preempt_delay + ms(1000);
+        let patience = RUNS * 3 + ms(3000) + self.interval * 12 + self.preempt_delay + ms(1000);
         self.run_until(self.now + patience);
     }
 
@@ -173,6 +202,7 @@ impl World {
         self.sides.iter_mut().flatten().for_each(|side| *side = false);
         for node in 0..self.nodes.len() {
             self.nodes[node].answers = true;
+            (self.nodes[node].script.succeeds, self.nodes[node].script.is_run) = (true, true);
             self.nodes[node].fill();
             if !self.nodes[node].is_running() {
                 self.on(node, Node::start);
@@ -183,7 +213,8 @@ impl World {
             for member in 0..self.sides.len() {
                 self.set_link(node, member, true);
                 let standing = Standing::Weight(0);
-                self.on(node, |node, now| node.tell(Input::Tracked { member, name: "t".into(), standing }, now));
+                let (name, says) = ("file".into(), "says 0".into());
+                self.on(node, |node, now| node.tell(Input::Tracked { member, name, says, standing }, now));
             }
         }
         // What is still on its way may be out of order.
@@ -201,7 +232,7 @@ impl World {
         let node = self.random.below(self.nodes.len());
         let member = self.random.below(self.sides.len());
         let some = self.random.percent(50);
-        match self.random.below(12) {
+        match self.random.below(14) {
             0 => self.loss = self.random.pick(&[0, 0, 10, 30, 60]),
             1 => self.sides[member][node] = some,
             2 => self.set_link(node, member, some),
@@ -231,9 +262,12 @@ impl World {
                     self.on(node, |node, now| node.tell(input, now));
                 }
             }
+            11 => self.nodes[node].script.succeeds = some,
+            12 => self.nodes[node].script.is_run = some,
             _ => {
-                let standing = if some { Standing::Fault } else { Standing::Weight(-40) };
-                self.on(node, |node, now| node.tell(Input::Tracked { member, name: "t".into(), standing }, now));
+                let number = self.random.pick(&[0, 20, -40, -254]);
+                let (name, says, standing) = ("file".into(), format!("says {number}"), by_number(1, number));
+                self.on(node, |node, now| node.tell(Input::Tracked { member, name, says, standing }, now));
             }
         }
     }
@@ -289,6 +323,11 @@ impl World {
             Event::Tell { node, generation, input } if self.nodes[node].generation == generation => {
                 self.on(node, |node, now| node.tell(input, now));
             }
+            Event::RunScript { node } => {
+                self.counts.failures += u64::from(!self.nodes[node].script.succeeds || !self.nodes[node].script.is_run);
+                self.on(node, Node::run_script);
+                self.schedule(RUNS, Event::RunScript { node });
+            }
             _ => (),
         }
     }
@@ -336,7 +375,8 @@ impl World {
             .collect();
         let [master] = masters[..] else { panic!("masters {masters:?} at {:?}: {states:?}", self.now) };
         assert!(states.iter().enumerate().all(|(node, (state, _))| (*state == State::Master) == (node == master)));
-        let best = states.iter().map(|(_, priority)| *priority).max();
+        let fit = states.iter().filter(|(state, _)| *state != State::Fault);
+        let best = fit.map(|(_, priority)| *priority).max();
         assert!(!self.preempt || Some(states[master].1) == best, "{master} is master of {states:?}");
         master
     }

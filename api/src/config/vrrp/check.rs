@@ -10,8 +10,11 @@ use ipnet::IpNet;
 use net::vrrp::{Authentication, ChecksumForm, Interval, PRIORITY_OWNER, Version, Vrid};
 use toml::Spanned;
 
-use super::file::{Announcing, AuthenticationSection, InstanceSection, SyncGroupSection, TrackedSection, VrrpSection};
-use super::{SyncGroup, TrackedInterface, Vrrp, VrrpInstance};
+use super::file::{
+    Announcing, AuthenticationSection, InstanceSection, ScriptSection, SyncGroupSection, TrackFileSection, VrrpSection,
+};
+use super::track::{Trackables, notify};
+use super::{SyncGroup, Tracked, Tracking, Vrrp, VrrpInstance};
 use crate::config::error::{Source, closest};
 use crate::config::objects::network;
 use crate::config::{ConfigError, Port};
@@ -26,7 +29,6 @@ const MAX_ADDRESSES: (usize, usize) = (255, 90);
 /// The longest name of a network device, and the longest password (RFC 2338, 5.3.10), in bytes.
 const MAX_DEVICE: usize = 15;
 const MAX_PASSWORD: usize = 8;
-const MAX_WEIGHT: i64 = 253;
 
 /// Checks the section, of a dataplane with these ports. Returns what is allowed and probably not meant beside it.
 pub(in crate::config) fn check(
@@ -36,13 +38,17 @@ pub(in crate::config) fn check(
 ) -> Result<(Vrrp, Vec<String>), ConfigError> {
     let version = section.version.map_or(Version::V2, |given| given.0);
     let globally = section.announcing();
-    let mut checker = Checker { source, ports, version, globally, read: Vec::new(), warnings: Vec::new() };
+    let trackables = Trackables::read(source, &section.script, &section.track_file)?;
+    let (read, warnings) = (Vec::new(), Vec::new());
+    let mut checker = Checker { source, ports, version, globally, trackables, read, warnings };
     for instance in section.instance {
         checker.instance(&instance.into_inner())?;
     }
     let sync_groups = checker.sync_groups(&section.sync_group)?;
+    checker.warn_of_unused(&section.script, &section.track_file, &sync_groups);
     let lease = Duration::from_secs(section.lease.unwrap_or(DEFAULT_LEASE).into());
-    Ok((Vrrp { lease, instances: checker.read, sync_groups }, checker.warnings))
+    let Trackables { scripts, files, .. } = checker.trackables;
+    Ok((Vrrp { lease, instances: checker.read, sync_groups, scripts, files }, checker.warnings))
 }
 
 struct Checker<'a> {
@@ -51,6 +57,7 @@ struct Checker<'a> {
     /// Of instances that do not name one.
     version: Version,
     globally: Announcing,
+    trackables: Trackables<'a>,
     read: Vec<VrrpInstance>,
     warnings: Vec<String>,
 }
@@ -66,8 +73,9 @@ impl Checker<'_> {
     }
 
     fn instance(&mut self, section: &InstanceSection) -> Result<(), ConfigError> {
-        let name = self.name(&section.name, "instance", self.read.iter().map(|other| other.name.as_str()))?;
-        let interface = self.interface(&section.interface)?;
+        let taken = self.read.iter().map(|other| other.name.as_str());
+        let name = name(self.source, &section.name, "instance", taken)?;
+        let interface = interface(self.source, &section.interface)?;
         let version = section.version.map_or(self.version, |given| given.0);
         let addresses = self.addresses(&section.virtual_ipaddress, version)?;
         let ipv6 = addresses.iter().any(|address| address.addr().is_ipv6());
@@ -101,38 +109,11 @@ impl Checker<'_> {
             lower_prio_no_advert: announcing.lower_prio_no_advert.unwrap_or_default(),
             announcements: announcing.announcements(),
             lower_prio: announcing.lower_prio(),
-            track_interfaces: self.tracked(&section.track_interface)?,
+            tracking: self.trackables.tracking(&section.tracking())?,
+            notify: notify(self.source, &section.notifying())?,
         };
         self.read.push(instance);
         Ok(())
-    }
-
-    fn name<'n>(
-        &self,
-        given: &Spanned<String>,
-        what: &str,
-        mut taken: impl Iterator<Item = &'n str>,
-    ) -> Result<String, ConfigError> {
-        let name = given.get_ref();
-        let printable = name.chars().all(|c| c.is_ascii_graphic());
-        if name.is_empty() || !printable || name.len() > 64 {
-            let reason = format!("{what} name {name:?} is not valid: use 1 to 64 printable characters without blanks");
-            return Err(self.wrong(given, reason));
-        }
-        if taken.any(|other| other == name) {
-            return Err(self.wrong(given, format!("{what} name {name} is taken already")));
-        }
-        Ok(name.clone())
-    }
-
-    fn interface(&self, given: &Spanned<String>) -> Result<String, ConfigError> {
-        let name = given.get_ref();
-        let valid = (1..=MAX_DEVICE).contains(&name.len())
-            && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/' && byte != b':');
-        if valid {
-            return Ok(name.clone());
-        }
-        Err(self.wrong(given, format!("{name:?} is no name of an interface, of at most {MAX_DEVICE} characters")))
     }
 
     fn addresses(&self, given: &Spanned<Vec<Spanned<String>>>, version: Version) -> Result<Vec<IpNet>, ConfigError> {
@@ -307,27 +288,11 @@ impl Checker<'_> {
         Ok(form)
     }
 
-    fn tracked(&self, given: &[TrackedSection]) -> Result<Vec<TrackedInterface>, ConfigError> {
-        let mut tracked: Vec<TrackedInterface> = Vec::new();
-        for section in given {
-            let name = self.interface(&section.name)?;
-            if tracked.iter().any(|other| other.name == name) {
-                return Err(self.wrong(&section.name, format!("interface {name} is tracked already")));
-            }
-            let weight = section.weight.as_ref().map_or(0, |weight| *weight.get_ref());
-            if !(-MAX_WEIGHT..=MAX_WEIGHT).contains(&weight) {
-                let reason = format!("{weight} is out of range, which is -{MAX_WEIGHT} to {MAX_WEIGHT}");
-                return Err(self.source.wrong(&section.weight.as_ref().map(Spanned::span).unwrap_or_default(), reason));
-            }
-            tracked.push(TrackedInterface { name, weight: weight as i16 });
-        }
-        Ok(tracked)
-    }
-
     fn sync_groups(&self, sections: &[SyncGroupSection]) -> Result<Vec<SyncGroup>, ConfigError> {
         let mut groups: Vec<SyncGroup> = Vec::new();
         for section in sections {
-            let name = self.name(&section.name, "sync group", groups.iter().map(|other| other.name.as_str()))?;
+            let taken = groups.iter().map(|other| other.name.as_str());
+            let name = name(self.source, &section.name, "sync group", taken)?;
             if self.read.iter().any(|instance| instance.name == name) {
                 return Err(
                     self.wrong(&section.name, format!("{name} is an instance; give the sync group its own name"))
@@ -346,9 +311,23 @@ impl Checker<'_> {
             if members.is_empty() {
                 return Err(self.wrong(&section.group, format!("sync group {name} is empty; name its instances")));
             }
-            groups.push(SyncGroup { name, members });
+            let tracking = self.trackables.tracking(&section.tracking())?;
+            groups.push(SyncGroup { name, members, tracking, notify: notify(self.source, &section.notifying())? });
         }
         Ok(groups)
+    }
+
+    fn warn_of_unused(&mut self, scripts: &[ScriptSection], files: &[TrackFileSection], groups: &[SyncGroup]) {
+        let tracking = || self.read.iter().map(|instance| &instance.tracking).chain(groups.iter().map(|g| &g.tracking));
+        let is_unused = |given: &&Spanned<String>, of: fn(&Tracking) -> &Vec<Tracked>| {
+            !tracking().flat_map(of).any(|tracked| tracked.name == *given.get_ref())
+        };
+        let scripts = scripts.iter().map(|section| &section.name).filter(|given| is_unused(given, |of| &of.scripts));
+        let files = files.iter().map(|section| &section.name).filter(|given| is_unused(given, |of| &of.files));
+        let unused: Vec<_> = scripts.chain(files).cloned().collect();
+        for given in unused {
+            self.warn(&given.span(), &format!("nothing tracks {}; it has no effect", given.get_ref()));
+        }
     }
 
     fn member(&self, given: &Spanned<String>) -> Result<usize, ConfigError> {
@@ -362,4 +341,35 @@ impl Checker<'_> {
             self.wrong(given, format!("{name:?} is no instance; {hint}"))
         })
     }
+}
+
+/// The name of `what`, which nothing of its kind has yet.
+pub(super) fn name<'n>(
+    source: Source<'_>,
+    given: &Spanned<String>,
+    what: &str,
+    mut taken: impl Iterator<Item = &'n str>,
+) -> Result<String, ConfigError> {
+    let name = given.get_ref();
+    let printable = name.chars().all(|c| c.is_ascii_graphic());
+    if name.is_empty() || !printable || name.len() > 64 {
+        let reason = format!("{what} name {name:?} is not valid: use 1 to 64 printable characters without blanks");
+        return Err(source.wrong(&given.span(), reason));
+    }
+    if taken.any(|other| other == name) {
+        return Err(source.wrong(&given.span(), format!("{what} name {name} is taken already")));
+    }
+    Ok(name.clone())
+}
+
+/// The name of a network device, or of a port.
+pub(super) fn interface(source: Source<'_>, given: &Spanned<String>) -> Result<String, ConfigError> {
+    let name = given.get_ref();
+    let valid = (1..=MAX_DEVICE).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/' && byte != b':');
+    if valid {
+        return Ok(name.clone());
+    }
+    let reason = format!("{name:?} is no name of an interface, of at most {MAX_DEVICE} characters");
+    Err(source.wrong(&given.span(), reason))
 }

@@ -1,6 +1,7 @@
 //! What `[vrrp]` may say, key by key. The names are keepalived's where it has one.
 
 use std::num::NonZeroU8;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use net::vrrp::{ChecksumForm, Version};
@@ -127,6 +128,10 @@ announcing_section! {
         pub(super) instance: Vec<Spanned<InstanceSection>>,
         #[serde(default)]
         pub(super) sync_group: Vec<SyncGroupSection>,
+        #[serde(default)]
+        pub(super) script: Vec<ScriptSection>,
+        #[serde(default)]
+        pub(super) track_file: Vec<TrackFileSection>,
     }
 }
 
@@ -159,7 +164,21 @@ announcing_section! {
         #[serde(default, deserialize_with = "optional_seconds::<_, 1000>")]
         pub(super) preempt_delay: Option<Duration>,
         #[serde(default)]
-        pub(super) track_interface: Vec<TrackedSection>,
+        track_interface: Vec<TrackedSection>,
+        #[serde(default)]
+        track_script: Vec<TrackedSection>,
+        #[serde(default)]
+        track_file: Vec<TrackedSection>,
+        #[serde(default)]
+        notify_master: Option<Spanned<String>>,
+        #[serde(default)]
+        notify_backup: Option<Spanned<String>>,
+        #[serde(default)]
+        notify_fault: Option<Spanned<String>>,
+        #[serde(default)]
+        notify_stop: Option<Spanned<String>>,
+        #[serde(default)]
+        notify: Option<Spanned<String>>,
     }
 }
 
@@ -168,7 +187,100 @@ announcing_section! {
 pub(super) struct SyncGroupSection {
     pub(super) name: Spanned<String>,
     pub(super) group: Spanned<Vec<Spanned<String>>>,
+    #[serde(default)]
+    track_interface: Vec<TrackedSection>,
+    #[serde(default)]
+    track_script: Vec<TrackedSection>,
+    #[serde(default)]
+    track_file: Vec<TrackedSection>,
+    #[serde(default)]
+    notify_master: Option<Spanned<String>>,
+    #[serde(default)]
+    notify_backup: Option<Spanned<String>>,
+    #[serde(default)]
+    notify_fault: Option<Spanned<String>>,
+    #[serde(default)]
+    notify_stop: Option<Spanned<String>>,
+    #[serde(default)]
+    notify: Option<Spanned<String>>,
 }
+
+/// What instances and sync groups have in common.
+macro_rules! moving_section {
+    ($name:ident) => {
+        impl $name {
+            pub(super) fn tracking(&self) -> TrackingSection<'_> {
+                TrackingSection {
+                    interfaces: &self.track_interface,
+                    scripts: &self.track_script,
+                    files: &self.track_file,
+                }
+            }
+
+            pub(super) fn notifying(&self) -> NotifyingSection<'_> {
+                NotifyingSection {
+                    master: self.notify_master.as_ref(),
+                    backup: self.notify_backup.as_ref(),
+                    fault: self.notify_fault.as_ref(),
+                    stop: self.notify_stop.as_ref(),
+                    any: self.notify.as_ref(),
+                }
+            }
+        }
+    };
+}
+
+moving_section!(InstanceSection);
+moving_section!(SyncGroupSection);
+
+/// The keys that begin with `track_`.
+pub(super) struct TrackingSection<'s> {
+    pub(super) interfaces: &'s [TrackedSection],
+    pub(super) scripts: &'s [TrackedSection],
+    pub(super) files: &'s [TrackedSection],
+}
+
+/// The keys that begin with `notify`.
+pub(super) struct NotifyingSection<'s> {
+    pub(super) master: Option<&'s Spanned<String>>,
+    pub(super) backup: Option<&'s Spanned<String>>,
+    pub(super) fault: Option<&'s Spanned<String>>,
+    pub(super) stop: Option<&'s Spanned<String>>,
+    pub(super) any: Option<&'s Spanned<String>>,
+}
+
+/// keepalived's `vrrp_script`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ScriptSection {
+    pub(super) name: Spanned<String>,
+    pub(super) script: Spanned<String>,
+    #[serde(default)]
+    pub(super) interval: Option<Spanned<Period>>,
+    #[serde(default)]
+    pub(super) timeout: Option<Spanned<Period>>,
+    #[serde(default)]
+    pub(super) weight: Option<Spanned<i64>>,
+    #[serde(default, deserialize_with = "optional_number::<_, _, 1, 1000>")]
+    pub(super) rise: Option<u32>,
+    #[serde(default, deserialize_with = "optional_number::<_, _, 1, 1000>")]
+    pub(super) fall: Option<u32>,
+}
+
+/// keepalived's `vrrp_track_file`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TrackFileSection {
+    pub(super) name: Spanned<String>,
+    pub(super) file: Spanned<PathBuf>,
+    #[serde(default)]
+    pub(super) weight: Option<Spanned<i64>>,
+}
+
+/// Seconds between runs of a script, or for one.
+#[derive(Deserialize, Clone, Copy)]
+#[serde(transparent)]
+pub(super) struct Period(#[serde(deserialize_with = "seconds::<_, 3600>")] pub(super) Duration);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

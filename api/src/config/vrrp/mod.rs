@@ -4,14 +4,17 @@ pub(super) mod check;
 pub(super) mod file;
 #[cfg(test)]
 mod tests;
+mod track;
 
 use std::net::IpAddr;
 use std::num::NonZeroU8;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use net::vrrp::{Authentication, ChecksumForm, Interval, Version, Vrid};
 
+use crate::config::CommandLine;
 use crate::vrrp::{Announcements, Rounds};
 
 /// The section `[vrrp]`.
@@ -23,6 +26,10 @@ pub struct Vrrp {
     pub instances: Vec<VrrpInstance>,
     /// What moves together, `[[vrrp.sync_group]]`; no instance is in two.
     pub sync_groups: Vec<SyncGroup>,
+    /// The scripts that can be tracked, `[[vrrp.script]]`.
+    pub scripts: Vec<Script>,
+    /// The files that can be tracked, `[[vrrp.track_file]]`.
+    pub files: Vec<TrackFile>,
 }
 
 /// A virtual router on an interface.
@@ -62,18 +69,78 @@ pub struct VrrpInstance {
     pub announcements: Announcements,
     /// How they are announced when a master of lower priority has spoken up.
     pub lower_prio: Rounds,
-    /// The interfaces that have to be up beside its own.
-    pub track_interfaces: Vec<TrackedInterface>,
+    /// What counts beside its own interface.
+    pub tracking: Tracking,
+    /// The commands that are told of its state.
+    pub notify: Notify,
 }
 
-/// An interface whose link counts.
+/// What an instance tracks, or each instance of a sync group.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tracking {
+    /// Interfaces, by the state of their links.
+    pub interfaces: Vec<Tracked>,
+    /// Scripts of [`Vrrp::scripts`], by whether they succeed.
+    pub scripts: Vec<Tracked>,
+    /// Files of [`Vrrp::files`], by the number in them.
+    pub files: Vec<Tracked>,
+}
+
+/// Something whose state counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TrackedInterface {
+pub struct Tracked {
     /// Its name.
     pub name: String,
-    /// Added to the priority while it is up, or taken off while it is down if negative: -253 to 253. 0: without it, the
-    /// instance cannot be master.
+    /// Of an interface or a script, -253 to 253: added to the priority while it is up, or taken off while it is down if
+    /// negative; 0: without it, the instance cannot be master. Of a file, -254 to 254: what its number is multiplied by
+    /// before it is added; 0: the instance can be master only while the number is 0.
     pub weight: i16,
+}
+
+/// A command that says by its exit status whether something is as it has to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Script {
+    /// Its name.
+    pub name: String,
+    /// The command.
+    pub command: CommandLine,
+    /// The time from one run to the next, 10 ms to an hour.
+    pub interval: Duration,
+    /// How long a run may take until it counts as failed, 10 ms to an hour.
+    pub timeout: Duration,
+    /// Its weight where who tracks it does not say another, as in [`Tracked::weight`].
+    pub weight: i16,
+    /// So many runs have to succeed in a row until it is up, at least 1.
+    pub rise: u32,
+    /// So many have to fail until it is down, at least 1.
+    pub fall: u32,
+}
+
+/// A file with a number in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrackFile {
+    /// Its name.
+    pub name: String,
+    /// Where it is.
+    pub file: PathBuf,
+    /// Its weight where who tracks it does not say another, as in [`Tracked::weight`].
+    pub weight: i16,
+}
+
+/// The commands that are told of a state.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Notify {
+    /// When it is master.
+    pub master: Option<CommandLine>,
+    /// When it is backup.
+    pub backup: Option<CommandLine>,
+    /// When it cannot be master.
+    pub fault: Option<CommandLine>,
+    /// When it is stopped.
+    pub stop: Option<CommandLine>,
+    /// On each of these, after the one for it: with `INSTANCE` or `GROUP`, its name, `MASTER`, `BACKUP`, `FAULT` or
+    /// `STOP`, and the priority, which is 0 for a group, as further arguments.
+    pub any: Option<CommandLine>,
 }
 
 /// Instances that move together.
@@ -83,6 +150,10 @@ pub struct SyncGroup {
     pub name: String,
     /// The positions of its instances, in the order of the group.
     pub members: Vec<usize>,
+    /// What each of them tracks beside its own.
+    pub tracking: Tracking,
+    /// The commands that are told of the group's state.
+    pub notify: Notify,
 }
 
 impl VrrpInstance {

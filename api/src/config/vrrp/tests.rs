@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use net::vrrp::{Authentication, ChecksumForm, Version};
 
-use super::{SyncGroup, TrackedInterface, VrrpInstance};
+use super::{Notify, Tracked, VrrpInstance};
 use crate::config::{Config, ConfigError};
 use crate::vrrp::{GarpForm, Rounds};
 
@@ -30,6 +30,16 @@ virtual_router_id = 51
 const PORT: &str = r#"[[dataplane.port]]
 name = "eth0"
 device = "net_null0"
+"#;
+
+/// Three lines each.
+const SCRIPT: &str = r#"[[vrrp.script]]
+name = "chk_x"
+script = "/usr/bin/check -a 'b c'"
+"#;
+const FILE: &str = r#"[[vrrp.track_file]]
+name = "load"
+file = "/run/weight"
 "#;
 
 fn rounds(repeat: u32, delay: f64) -> Rounds {
@@ -112,13 +122,14 @@ group = ["VI_3", "VI_1"]
     assert_eq!((one.announcements.refresh, one.announcements.form), (Duration::from_secs(600), GarpForm::Both));
     assert_eq!(one.announcements.garp_interval, Duration::from_millis(1));
     assert!(!one.lower_prio_no_advert && two.lower_prio_no_advert);
-    let tracked = [("eth1", 0), ("eth2", -20)].map(|(name, weight)| TrackedInterface { name: name.into(), weight });
-    assert_eq!(one.track_interfaces, tracked);
+    let tracked = [("eth1", 0), ("eth2", -20)].map(|(name, weight)| Tracked { name: name.into(), weight });
+    assert_eq!(one.tracking.interfaces, tracked);
     assert!(two.is_ipv6(), "with a VRID of its family's own");
     assert_eq!((two.announcements.master, two.lower_prio), (rounds(1, 5.0), rounds(1, 5.0)));
     assert_eq!((three.version, three.source), (Version::V2, Some("10.1.0.1".parse().unwrap())));
     assert_eq!(three.authentication, Authentication::Password(*b"1111\0\0\0\0"));
-    assert_eq!(config.vrrp.sync_groups, [SyncGroup { name: "VG_1".into(), members: vec![2, 0] }]);
+    let [group] = &config.vrrp.sync_groups[..] else { panic!("{:?}", config.vrrp.sync_groups) };
+    assert_eq!((group.name.as_str(), &group.members[..]), ("VG_1", &[2, 0][..]));
     let [warning] = &config.warnings[..] else { panic!("{:?}", config.warnings) };
     assert!(warning.starts_with("x.toml:43: auth_pass protects nothing"), "{warning}");
 }
@@ -229,6 +240,37 @@ fn mistakes_are_named_with_their_line() {
             "x.toml:6: interface eth1 is tracked already",
         ),
         (
+            format!("{ONE}{vip}track_script = [{{ name = \"chk_y\" }}]\n{SCRIPT}"),
+            "x.toml:6: \"chk_y\" is no script; did you mean chk_x?",
+        ),
+        (
+            format!("{ONE}{vip}track_file = [{{ name = \"chk_x\" }}]\n{SCRIPT}"),
+            "x.toml:6: \"chk_x\" is no tracked file; none is defined",
+        ),
+        (
+            format!("{ONE}{vip}track_script = [{{ name = \"chk_x\" }}, {{ name = \"chk_x\" }}]\n{SCRIPT}"),
+            "x.toml:6: script chk_x is tracked already",
+        ),
+        (
+            format!("{ONE}{vip}track_script = [{{ name = \"chk_x\", weight = -254 }}]\n{SCRIPT}"),
+            "x.toml:6: -254 is out of range, which is -253 to 253",
+        ),
+        (format!("{SCRIPT}{SCRIPT}"), "x.toml:5: script name chk_x is taken already"),
+        (format!("{SCRIPT}weight = 254\n"), "x.toml:4: 254 is out of range, which is -253 to 253"),
+        (format!("{SCRIPT}rise = 0\n"), "x.toml:4: 0 is out of range, which is 1 to 1000"),
+        (format!("{SCRIPT}interval = 0\n"), "x.toml:4: interval of 0ns is out of range, which is 0.01 to 3600 s"),
+        (format!("{SCRIPT}timeout = 3601\n"), "x.toml:4: 3601 s is out of range, which is 0 to 3600 s"),
+        (format!("{SCRIPT}user = \"me\"\n"), "x.toml:4: unknown key `user`; known here: name, script, interval"),
+        (SCRIPT.replace("/usr", "usr"), "x.toml:3: \"usr/bin/check\" is no absolute path of a program"),
+        (SCRIPT.replace("-a 'b c'", "'b"), "x.toml:3: ' is not closed"),
+        (FILE.replace("/run/weight", "weight"), "x.toml:3: \"weight\" is no absolute path of a file"),
+        (format!("{FILE}weight = 255\n"), "x.toml:4: 255 is out of range, which is -254 to 254"),
+        (format!("{ONE}{vip}notify_stop = \"\"\n"), "x.toml:6: the command is empty"),
+        (
+            format!("{ONE}{vip}[[vrrp.sync_group]]\nname = \"g\"\ngroup = [\"VI_1\"]\nnotify = \"./n\"\n"),
+            "x.toml:9: \"./n\" is no absolute path of a program",
+        ),
+        (
             format!("{ONE}{vip}[[vrrp.sync_group]]\nname = \"g\"\ngroup = [\"VI_2\"]\n"),
             "x.toml:8: \"VI_2\" is no instance; did you mean VI_1?",
         ),
@@ -272,4 +314,45 @@ fn what_has_no_effect_is_a_warning() {
     let config = good(&text);
     let [warning] = &config.warnings[..] else { panic!("{:?}", config.warnings) };
     assert!(warning.starts_with("x.toml:7: nopreempt has no effect with priority 255"), "{warning}");
+}
+
+#[test]
+fn scripts_and_files_have_the_defaults_of_keepalived() {
+    let config = good(&format!(
+        "{ONE}virtual_ipaddress = [\"10.0.0.100\"]\ntrack_script = [{{ name = \"chk_x\" }}]\n\
+         track_file = [{{ name = \"load\" }}]\n{SCRIPT}{FILE}"
+    ));
+    let [script] = &config.vrrp.scripts[..] else { panic!("{:?}", config.vrrp) };
+    assert_eq!(script.command.argv([]), ["/usr/bin/check", "-a", "b c"]);
+    let second = Duration::from_secs(1);
+    assert_eq!((script.interval, script.timeout, script.rise, script.fall), (second, second, 1, 1));
+    let one = &config.vrrp.instances[0];
+    assert_eq!(one.tracking.scripts, [Tracked { name: "chk_x".into(), weight: 0 }]);
+    assert_eq!(one.tracking.files, [Tracked { name: "load".into(), weight: 1 }]);
+    assert_eq!((one.notify.clone(), config.warnings), (Notify::default(), vec![]));
+}
+
+#[test]
+fn who_tracks_may_weigh_otherwise() {
+    let config = good(&format!(
+        "{SCRIPT}interval = 0.5\nweight = -20\nrise = 2\nfall = 3\n{FILE}weight = -254\n{ONE}\
+         virtual_ipaddress = [\"10.0.0.100\"]\ntrack_script = [{{ name = \"chk_x\", weight = 30 }}]\n\
+         [[vrrp.sync_group]]\nname = \"g\"\ngroup = [\"VI_1\"]\ntrack_script = [{{ name = \"chk_x\" }}]\n\
+         track_file = [{{ name = \"load\", weight = 0 }}]\nnotify = \"/bin/n -g\"\nnotify_master = \"/bin/m\"\n"
+    ));
+    let (script, group) = (&config.vrrp.scripts[0], &config.vrrp.sync_groups[0]);
+    let half = Duration::from_millis(500);
+    assert_eq!((script.interval, script.timeout, script.rise, script.fall), (half, half, 2, 3));
+    let weights = [&config.vrrp.instances[0].tracking.scripts, &group.tracking.scripts, &group.tracking.files];
+    assert_eq!(weights.map(|tracked| tracked[0].weight), [30, -20, 0]);
+    assert_eq!(group.notify.any.as_ref().unwrap().argv(["GROUP".into()]), ["/bin/n", "-g", "GROUP"]);
+    assert!(group.notify.master.is_some() && group.notify.stop.is_none());
+}
+
+#[test]
+fn what_nothing_tracks_is_a_warning() {
+    let warnings = good(&format!("{SCRIPT}{FILE}")).warnings;
+    let expected =
+        ["x.toml:2: nothing tracks chk_x; it has no effect", "x.toml:5: nothing tracks load; it has no effect"];
+    assert_eq!(warnings, expected);
 }
