@@ -7,7 +7,6 @@
 pub mod access;
 mod connection;
 pub mod descriptors;
-pub mod listener;
 pub mod process;
 pub mod program;
 pub mod server;

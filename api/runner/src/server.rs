@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use daemon::ipc::Listener;
 use tokio::net::UnixStream;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::JoinSet;
@@ -11,7 +12,6 @@ use tracing::{debug, warn};
 
 use crate::access::Access;
 use crate::connection::Connection;
-use crate::listener::Listener;
 use crate::process::GRACE;
 
 /// How long to rest when no connection can be taken: out of descriptors, most likely.
@@ -23,8 +23,8 @@ pub async fn serve(listener: Listener, access: Access, stop: watch::Receiver<boo
     let mut stopping = stop.clone();
     loop {
         tokio::select! {
-            accepted = listener.socket.accept() => match accepted {
-                Ok((stream, _)) => {
+            accepted = listener.accept() => match accepted {
+                Ok(stream) => {
                     connections.spawn(attend(stream, Arc::clone(&access), stop.clone()));
                 }
                 Err(error) => {

@@ -27,7 +27,6 @@ pub use vrrp::{Notify, Script, SyncGroup, TrackFile, Tracked, Tracking, Vrrp, Vr
 use crate::ipc::Contract;
 use crate::object::Object;
 use crate::owner::Owner;
-use crate::runner;
 
 /// A configuration file, read and checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -200,7 +199,7 @@ impl Ipc {
 
     /// Where the runner of `instance` listens, which runs the commands that daemons are configured with.
     pub fn runner_socket(&self, instance: &str) -> PathBuf {
-        self.runner_socket.clone().unwrap_or_else(|| runner::default_socket(instance))
+        self.runner_socket.clone().unwrap_or_else(|| Contract::Runner.socket(instance))
     }
 }
 

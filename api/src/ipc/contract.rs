@@ -12,6 +12,8 @@ pub enum Contract {
     Dataplane,
     /// The VRRP daemon: [`crate::vrrpd::Request`] and [`crate::vrrpd::Reply`].
     Vrrpd,
+    /// The helper in which the configuration's commands run: [`crate::runner`].
+    Runner,
 }
 
 impl Contract {
@@ -21,6 +23,7 @@ impl Contract {
         match self {
             Contract::Dataplane => VERSION,
             Contract::Vrrpd => crate::vrrpd::VERSION,
+            Contract::Runner => crate::runner::VERSION,
         }
     }
 
@@ -34,6 +37,7 @@ impl Contract {
         match self {
             Contract::Dataplane => "sluice-dataplane",
             Contract::Vrrpd => "sluice-vrrpd",
+            Contract::Runner => "sluice-runner",
         }
     }
 
@@ -42,6 +46,7 @@ impl Contract {
         PathBuf::from(match self {
             Contract::Dataplane => format!("/run/sluice/{instance}/dataplane.sock"),
             Contract::Vrrpd => format!("/run/sluice-vrrpd/{instance}/vrrpd.sock"),
+            Contract::Runner => format!("/run/sluice-runner/{instance}/runner.sock"),
         })
     }
 }
@@ -51,6 +56,7 @@ impl fmt::Display for Contract {
         f.write_str(match self {
             Contract::Dataplane => "the dataplane",
             Contract::Vrrpd => "vrrpd",
+            Contract::Runner => "the runner",
         })
     }
 }

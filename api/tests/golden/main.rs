@@ -57,14 +57,14 @@ impl Pins {
         assert!(
             self.wrong.is_empty(),
             "the encoding of messages changed, or messages are new. Peers would misunderstand each other: raise \
-             VERSION in src/ipc/message.rs or src/vrrpd/mod.rs, then put these lines into tests/golden.txt:\n{}",
+             VERSION in the mod.rs or message.rs of theirs, then put these lines into tests/golden.txt:\n{}",
             self.wrong
         );
         let known: BTreeSet<String> = golden().map(|(name, _)| name.to_owned()).collect();
         let gone: Vec<&String> = known.difference(&self.names).collect();
         assert!(
             gone.is_empty(),
-            "messages are gone; raise VERSION in src/ipc/message.rs or src/vrrpd/mod.rs and delete {gone:?}"
+            "messages are gone; raise VERSION in the mod.rs or message.rs of theirs and delete {gone:?}"
         );
     }
 }

@@ -6,7 +6,7 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use api::ipc::Contract;
-use tokio::net::UnixListener;
+use tokio::net::{UnixListener, UnixStream};
 
 /// What is below it is made where the default socket needs it: it lasts until the machine stops.
 const RUNTIME: &str = "/run";
@@ -53,7 +53,7 @@ pub enum BindError {
 /// A bound socket; its file goes when this does.
 #[derive(Debug)]
 pub struct Listener {
-    pub(super) socket: UnixListener,
+    socket: UnixListener,
     path: PathBuf,
     /// Held as long as this process listens. Its file stays: removing a lock file lets two processes lock two files of
     /// the same name.
@@ -98,6 +98,14 @@ impl Listener {
         let listener = Listener { socket, path: path.to_owned(), _lock: lock };
         fs::set_permissions(path, Permissions::from_mode(0o666)).map_err(failed("opening it to everybody"))?;
         Ok(listener)
+    }
+
+    /// The next that connects.
+    ///
+    /// # Errors
+    /// When the system refuses, out of descriptors most likely. Dropping the future loses nobody.
+    pub async fn accept(&self) -> io::Result<UnixStream> {
+        self.socket.accept().await.map(|(stream, _)| stream)
     }
 
     /// Where it listens.

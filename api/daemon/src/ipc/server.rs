@@ -97,8 +97,8 @@ where
         tokio::select! {
             () = house.shutdown.cancelled() => break,
             Some(_) = connections.join_next() => {}
-            accepted = listener.socket.accept() => match accepted {
-                Ok((stream, _)) => {
+            accepted = listener.accept() => match accepted {
+                Ok(stream) => {
                     if let Some((line, place)) = admit(stream, &house, &places) {
                         connections.spawn(run(line, place, converse.clone()));
                     }
