@@ -1,8 +1,8 @@
 //! How a virtual router is, for people.
 
-use crate::{Counters, Group, MasterSeen, Member, Reason, State, Tracked};
+use crate::{Counters, Group, MasterSeen, Member, Reason, Standing, State, Tracked};
 use api::stats::Counter;
-use api::vrrpd::{Instance, Master, Transition};
+use api::vrrpd::{self, Instance, Master, Transition};
 use net::vrrp::{Vrid, VrrpError};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -69,12 +69,22 @@ impl From<Report> for Instance {
             state: report.state,
             priority: report.priority,
             effective_priority: report.effective_priority,
+            tracked: report.tracked.into_iter().map(tracked).collect(),
             master: report.master.map(|seen| Master { address: seen.address, priority: seen.priority }),
             released: report.is_released,
             conflict: report.conflict,
             transitions: report.transitions,
         }
     }
+}
+
+/// Something tracked, as it is shown.
+pub(crate) fn tracked((name, tracked): (String, Tracked)) -> vrrpd::Tracked {
+    let (weight, fault) = match tracked.standing {
+        Standing::Weight(weight) => (weight, false),
+        Standing::Fault => (0, true),
+    };
+    vrrpd::Tracked { name, says: tracked.says, weight, fault }
 }
 
 /// As serde has it, which is how recordings name them too.
@@ -124,7 +134,7 @@ fn weighed(member: &Member) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Input, Standing, Time, plan::plan};
+    use crate::{Input, Time, plan::plan};
     use api::config::Config;
     use std::path::Path;
 

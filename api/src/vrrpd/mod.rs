@@ -115,6 +115,8 @@ pub struct Instance {
     pub priority: u8,
     /// What the election goes by: the priority with the weights of what is tracked.
     pub effective_priority: u8,
+    /// What it tracks.
+    pub tracked: Vec<Tracked>,
     /// The master, if another is.
     pub master: Option<Master>,
     /// Whether an operator has released it.
@@ -125,6 +127,19 @@ pub struct Instance {
     pub counters: Vec<Counter>,
     /// The last changes of its state, the newest last.
     pub transitions: Vec<Transition>,
+}
+
+/// An interface, a script or a file that an instance tracks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tracked {
+    /// What it is.
+    pub name: String,
+    /// What is to be said of it, for people.
+    pub says: String,
+    /// What it adds to the priority.
+    pub weight: i16,
+    /// Whether the instance cannot be master as long as it is like this.
+    pub fault: bool,
 }
 
 /// Another router that is master.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use net::vrrp::Vrid;
 use sluice_api::ipc::{Answer, Call, Refusal, RefusalKind};
 use sluice_api::stats::Counter;
-use sluice_api::vrrpd::{Instance, Master, Operation, Reply, Request, State, Transition, Turn};
+use sluice_api::vrrpd::{Instance, Master, Operation, Reply, Request, State, Tracked, Transition, Turn};
 
 use super::{Pins, v4, v6};
 
@@ -90,6 +90,7 @@ fn instance(full: bool) -> Instance {
         state: State::Backup,
         priority: 150,
         effective_priority: 90,
+        tracked: vec![Tracked { name: "script chk".into(), says: "failed".into(), weight: -60, fault: false }],
         master: full.then(|| Master { address: v4(2), priority: 100 }),
         released: full,
         conflict: full.then(|| v4(3)),

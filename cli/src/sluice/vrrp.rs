@@ -114,6 +114,7 @@ mod tests {
             state: State::Master,
             priority: 150,
             effective_priority: 150,
+            tracked: Vec::new(),
             master: None,
             released: false,
             conflict: None,

@@ -1,12 +1,11 @@
 //! The object of a virtual router.
 
 use super::error::{BusError, Result};
-use crate::Standing;
 use crate::daemon::Daemon;
-use crate::report::Report;
+use crate::report::{Report, tracked};
 use crate::supervisor::Word;
 use ::daemon::bus::Authority;
-use api::vrrpd::Transition;
+use api::vrrpd::{Tracked, Transition};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::num::NonZeroU8;
@@ -101,12 +100,8 @@ impl Instance {
     /// The name, what is to be said of it, what it adds to the priority, and whether it is a fault.
     #[zbus(property)]
     async fn tracked(&self) -> Vec<(String, String, i16, bool)> {
-        let tracked = self.report.tracked.iter();
-        let shown = tracked.map(|(name, tracked)| match tracked.standing {
-            Standing::Weight(weight) => (name.clone(), tracked.says.clone(), weight, false),
-            Standing::Fault => (name.clone(), tracked.says.clone(), 0, true),
-        });
-        shown.collect()
+        let shown = self.report.tracked.clone().into_iter().map(tracked);
+        shown.map(|Tracked { name, says, weight, fault }| (name, says, weight, fault)).collect()
     }
 
     /// Empty when it is this router, or none is known.
