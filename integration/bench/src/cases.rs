@@ -120,8 +120,9 @@ fn misses(extent: Extent) -> Case {
 fn sweep(extent: Extent) -> Case {
     const SECONDS: u32 = 290;
     let connections = if extent.quick { extent.many() } else { 10_000_000 };
+    let mut population = Population::new(Protocol::Udp, connections);
     let run = move || {
-        let mut population = Population::new(Protocol::Udp, connections);
+        population.renew();
         let spent: Duration = measure::idle_turns(&mut population, SECONDS).iter().sum();
         let scale = 1e7 / connections as f64;
         100.0 * scale * spent.as_secs_f64() / f64::from(SECONDS)

@@ -177,6 +177,19 @@ impl Population {
         self.world.relay(WAN, numbers.iter().map(|&number| template.between(client(number), service).to_vec()));
     }
 
+    /// Sends a packet of each connection, all of which are alive then for their whole timeout.
+    ///
+    /// # Panics
+    /// When one has ended.
+    pub fn renew(&mut self) {
+        let (mut from_client, service) = (self.protocol.from_client(), self.protocol.service());
+        for connections in self.connections.chunks(BATCH) {
+            let packets = connections.iter().map(|c| from_client.between(c.client, service).to_vec());
+            let (_, sent) = self.world.relay(WAN, packets);
+            assert_eq!(sent.len(), connections.len(), "{:?}", self.world.drops());
+        }
+    }
+
     /// Makes established connections of clients, which may have begun them.
     fn establish(&mut self, numbers: &[u64]) {
         let service = self.protocol.service();
