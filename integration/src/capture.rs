@@ -15,6 +15,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A capture that has not grown for so long has everything.
 const QUIET: Duration = Duration::from_millis(300);
+/// The longest that it is behind.
+const BEHIND: Duration = Duration::from_secs(3);
 
 /// What tshark calls wrong: a bad checksum at any layer, or bytes that are not what they claim to be. Linux writes a TCP
 /// checksum of 0 as ffff where it finishes checksums for the device, as it has to for UDP: once in 65536 segments.
@@ -89,16 +91,18 @@ impl Capture {
 }
 
 impl Capture {
-    /// Waits until tcpdump has written what it saw: told to end, it leaves the rest, and it may be behind.
+    /// Waits until tcpdump has written what it saw: told to end, it leaves the rest, and it may be behind. Where packets
+    /// never cease to come, it has written what came until now after a while.
     fn catch_up(&self) -> Result<(), LabError> {
         let mut written = 0;
-        let mut quiet_since = Instant::now();
+        let began = Instant::now();
+        let mut quiet_since = began;
         wait::until("tcpdump to catch up", PATIENCE, || {
             let length = fs::metadata(&self.file).attempt(|| format!("look at {}", self.file.display()))?.len();
             if length != written {
                 (written, quiet_since) = (length, Instant::now());
             }
-            Ok((quiet_since.elapsed() >= QUIET).then_some(()))
+            Ok((quiet_since.elapsed() >= QUIET || began.elapsed() >= BEHIND).then_some(()))
         })
     }
 }
