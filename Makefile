@@ -85,7 +85,7 @@ soak: packages soak-simulation soak-fuzz ## Tests at full size: SOAK=seconds, FU
 
 .PHONY: bench
 bench: packages ## Measure, and write target/bench/report.json (QUICK=1 is over in three minutes)
-	cargo build --locked --release -p sluice-bench -p sluice-dataplane
+	cargo build --locked --release -p sluice-bench -p sluice-dataplane -p sluice-cli
 	$(SUDO) env QUICK=$(QUICK) PATH="$$PATH" $(TARGET)/release/bench
 
 .PHONY: bench-ha
