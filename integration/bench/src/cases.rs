@@ -84,7 +84,14 @@ pub fn engine(extent: Extent) -> Vec<Case> {
 fn hits(name: String, extent: Extent, protocol: Protocol, connections: u64) -> Case {
     let mut population = Population::new(protocol, connections);
     let mut random = fastrand::Rng::with_seed(connections);
-    let run = move || extent.cycles_per_second * measure::hits(&mut population, extent.packets(), &mut random);
+    let mut is_warm = false;
+    let run = move || {
+        // What other tables have displaced since it was filled comes back first.
+        if !std::mem::replace(&mut is_warm, true) {
+            measure::hits(&mut population, extent.packets(), &mut random);
+        }
+        extent.cycles_per_second * measure::hits(&mut population, extent.packets(), &mut random)
+    };
     Case { name, unit: "cycles/packet", source: SOURCE, run: Box::new(run) }
 }
 
