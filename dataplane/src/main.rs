@@ -7,7 +7,7 @@ use api::config;
 use api::ipc::Contract;
 use clap::Parser;
 use daemon::ipc::{Access, House, Identity, Listener};
-use daemon::start::{Configured, notify};
+use daemon::start::{Configured, notify, watchdog};
 use ractor::Actor;
 use sd_notify::NotifyState;
 use sluice_dataplane::bus;
@@ -106,7 +106,11 @@ async fn control(
     let server = tokio::spawn(serve(listener, house, actor.clone(), leases));
     info!(instance, %boot_id, "ready");
     notify(NotifyState::Ready);
-    stop.await;
+    // A worker that stands still ends its tenures by itself: to be started anew costs every connection.
+    tokio::select! {
+        () = stop => (),
+        never = watchdog(async || ractor::call!(actor, ControlMessage::Tick).is_ok()) => match never {},
+    }
     // First of all, so that a backup takes over while this one still forwards.
     if ractor::call!(actor, ControlMessage::Resign).is_err() {
         warn!("control is gone: last wills may be missing");

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 use std::time::Duration;
 
@@ -43,6 +44,26 @@ fn sigterm_ends_it_cleanly_while_it_starts() {
     process.signal(Signal::SIGTERM).unwrap();
     let status = process.wait(Duration::from_secs(30)).unwrap();
     assert_eq!(status.code(), Some(0), "{}", process.log());
+}
+
+/// The service manager is told that it is ready, and from then on that control is well.
+#[test]
+fn a_watchdog_hears_from_it() {
+    let lab = Lab::new(0).unwrap();
+    let socket = lab.directory().join("watched.sock");
+    let listener = UnixDatagram::bind(&socket).unwrap();
+    listener.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let mut command = Dataplane::command(&lab, Settings::default()).unwrap();
+    command.env("NOTIFY_SOCKET", &socket).env("WATCHDOG_USEC", "300000");
+    let mut process = Process::start("watched", &mut command, lab.directory()).unwrap();
+    let mut buffer = [0; 4096];
+    for expected in ["READY=1", "WATCHDOG=1", "WATCHDOG=1"] {
+        let length = listener.recv(&mut buffer).unwrap();
+        let said = String::from_utf8_lossy(&buffer[..length]);
+        assert!(said.lines().any(|line| line == expected), "{said:?} is not {expected}");
+    }
+    process.signal(Signal::SIGTERM).unwrap();
+    assert_eq!(process.wait(Duration::from_secs(30)).unwrap().code(), Some(0), "{}", process.log());
 }
 
 #[test]

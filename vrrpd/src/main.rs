@@ -5,7 +5,7 @@ use api::config::Config;
 use api::ipc::Contract;
 use clap::Parser;
 use daemon::ipc::{Access, House, Identity, Listener};
-use daemon::start::{Configured, notify};
+use daemon::start::{Configured, notify, watchdog};
 use ractor::Actor;
 use sd_notify::NotifyState;
 use std::path::PathBuf;
@@ -85,6 +85,8 @@ async fn serve(config: &Config, file: PathBuf, instance: &str) -> Result<()> {
     let server = tokio::spawn(ipc::serve(listener, house, daemon.clone(), turns));
     info!(instances = config.vrrp.instances.len(), "ready");
     notify(NotifyState::Ready);
+    let watchdog = watchdog(async || daemon.reports().await.is_ok());
+    tokio::pin!(watchdog);
     let last = loop {
         tokio::select! {
             _ = told.terminate.recv() => break SupervisorMessage::Release,
@@ -92,7 +94,7 @@ async fn serve(config: &Config, file: PathBuf, instance: &str) -> Result<()> {
             _ = told.leave.recv() => break SupervisorMessage::Leave,
             // What came of it is in the log.
             _ = told.reload.recv() => drop(daemon.reload().await),
-            () = watchdog(&daemon) => (),
+            never = &mut watchdog => match never {},
             _ = &mut ended => bail!("the supervisor gave up"),
         }
     };
@@ -102,13 +104,4 @@ async fn serve(config: &Config, file: PathBuf, instance: &str) -> Result<()> {
     daemon.supervisor.cast(last)?;
     ended.await.context("the supervisor failed")?;
     server.await.context("the IPC server failed")
-}
-
-/// Tells the service manager, when it is time to, that the groups still answer.
-async fn watchdog(daemon: &Daemon) {
-    let Some(period) = sd_notify::watchdog_enabled() else { return std::future::pending().await };
-    tokio::time::sleep(period / 3).await;
-    if daemon.reports().await.is_ok() {
-        notify(NotifyState::Watchdog);
-    }
 }

@@ -1,5 +1,7 @@
 //! The start of a program: its command line, its log, and the service manager.
 
+use std::convert::Infallible;
+use std::future::pending;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -59,6 +61,18 @@ pub fn main<A: Parser + CommandFactory>(run: impl FnOnce(A) -> Result<()>) -> Ex
 pub fn notify(state: NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[state]) {
         warn!(%error, "cannot notify the service manager");
+    }
+}
+
+/// Tells the service manager that the program is well, as often as that wants to hear it and for as long as `is_well`
+/// says so; never ends.
+pub async fn watchdog(is_well: impl AsyncFn() -> bool) -> Infallible {
+    let Some(period) = sd_notify::watchdog_enabled() else { return pending().await };
+    loop {
+        tokio::time::sleep(period / 3).await;
+        if is_well().await {
+            notify(NotifyState::Watchdog);
+        }
     }
 }
 
