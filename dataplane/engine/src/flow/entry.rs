@@ -67,12 +67,12 @@ const LIVE: u8 = 1;
 const SERVER_ISN_KNOWN: u8 = 2;
 /// Of the client's segments; of the server's, the bit above.
 const ACKNOWLEDGED: u8 = 4;
+/// A packet came since the flow went to the back of those that may make way.
+const SEEN_SINCE: u8 = 16;
 /// The state is [settled] for the client's packets; for the server's, the bit above.
 const SETTLED: u8 = 32;
 /// A flag and the bit above.
 const BOTH: u8 = 3;
-/// A packet came since the flow went to the back of those that may make way.
-const SEEN_SINCE: u8 = 16;
 
 /// The endpoints of a flow: the client's side and the server's side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
