@@ -24,7 +24,7 @@ pub use attribute::Attribute;
 pub use link::LinkSettings;
 pub use macaddr::MacAddr6 as MacAddr;
 pub use object::{
-    Address, Change, ForwardMode, LocalAddress, Neighbour, Object, ObjectKey, ObjectKind, Protocol, Route, RouteScope,
-    Scheduler, Server, ServerKey, Service, ServiceKey,
+    Address, Change, Fact, ForwardMode, LocalAddress, Neighbour, Object, ObjectKey, ObjectKind, Protocol, Route,
+    RouteScope, Scheduler, Server, ServerKey, Service, ServiceKey,
 };
 pub use owner::{Owner, Owners};

@@ -238,6 +238,30 @@ pub struct Neighbour {
     pub mac: MacAddr,
 }
 
+/// Something that a daemon has found out and others act on, like whether a service has its quorum. It is on the event
+/// stream, stays what it was when whoever claims it is gone, and moves no packet by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fact {
+    /// What it is called: 1 to [`Fact::MAX_NAME`] visible characters of ASCII.
+    pub name: String,
+    /// Whether it holds.
+    pub holds: bool,
+}
+
+impl Fact {
+    /// The longest name, in bytes.
+    pub const MAX_NAME: usize = 128;
+
+    /// Why a fact cannot be called so.
+    pub fn not_a_name(name: &str) -> Option<String> {
+        let visible = name.bytes().all(|byte| byte.is_ascii_graphic());
+        if visible && (1..=Self::MAX_NAME).contains(&name.len()) {
+            return None;
+        }
+        Some(format!("a fact has a name of 1 to {} visible characters of ASCII, and {name:?} is none", Self::MAX_NAME))
+    }
+}
+
 /// Anything that can be configured.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Object {
@@ -253,6 +277,8 @@ pub enum Object {
     Server(Server),
     /// A local address of a service.
     LocalAddress(LocalAddress),
+    /// Something found out.
+    Fact(Fact),
 }
 
 impl Object {
@@ -265,6 +291,7 @@ impl Object {
             Object::Service(s) => ObjectKey::Service(s.key),
             Object::Server(s) => ObjectKey::Server(s.key),
             Object::LocalAddress(l) => ObjectKey::LocalAddress { service: l.service, address: l.address },
+            Object::Fact(fact) => ObjectKey::Fact(fact.name.clone()),
         }
     }
 }
@@ -282,6 +309,9 @@ impl fmt::Display for Object {
             Object::Service(Service { scheduler, .. }) => write!(f, "{} by {scheduler}", self.key()),
             Object::Server(Server { weight, .. }) => write!(f, "{} with weight {weight}", self.key()),
             Object::LocalAddress(LocalAddress { device, .. }) => write!(f, "{} on {device}", self.key()),
+            Object::Fact(Fact { holds, .. }) => {
+                write!(f, "{} that {}", self.key(), if *holds { "holds" } else { "does not hold" })
+            }
         }
     }
 }
@@ -334,6 +364,8 @@ pub enum ObjectKey {
         /// The address.
         address: IpAddr,
     },
+    /// Something found out, by its name.
+    Fact(String),
 }
 
 impl ObjectKey {
@@ -346,6 +378,7 @@ impl ObjectKey {
             ObjectKey::Service(_) => ObjectKind::Service,
             ObjectKey::Server(_) => ObjectKind::Server,
             ObjectKey::LocalAddress { .. } => ObjectKind::LocalAddress,
+            ObjectKey::Fact(_) => ObjectKind::Fact,
         }
     }
 }
@@ -360,6 +393,7 @@ impl fmt::Display for ObjectKey {
             ObjectKey::Service(key) => write!(f, "service {key}"),
             ObjectKey::Server(key) => write!(f, "server {key}"),
             ObjectKey::LocalAddress { service, address } => write!(f, "local address {address} of {service}"),
+            ObjectKey::Fact(name) => write!(f, "fact {name}"),
         }
     }
 }
@@ -380,6 +414,8 @@ pub enum ObjectKind {
     Server,
     /// Local addresses of services.
     LocalAddress,
+    /// What daemons have found out.
+    Fact,
 }
 
 impl ObjectKind {
@@ -392,6 +428,7 @@ impl ObjectKind {
             ObjectKind::Service => "services",
             ObjectKind::Server => "servers",
             ObjectKind::LocalAddress => "local addresses",
+            ObjectKind::Fact => "facts",
         }
     }
 }

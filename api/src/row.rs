@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::MacAddr;
 use crate::explain::{Explanation, Probe};
-use crate::object::{Address, LocalAddress, Object, Protocol, Route, Server, Service, ServiceKey};
+use crate::object::{Address, Fact, LocalAddress, Object, Protocol, Route, Server, Service, ServiceKey};
 use crate::owner::Owners;
 use crate::stats::Stats;
 use crate::vrrp::TenureRow;
@@ -55,6 +55,8 @@ pub enum Query {
     Explain(Probe),
     /// The tenures that are held for vrrpd.
     Tenures,
+    /// What daemons have found out, by name.
+    Facts,
 }
 
 /// One row of a listing.
@@ -82,6 +84,17 @@ pub enum Row {
     Explanation(Box<Explanation>),
     /// A tenure.
     Tenure(Box<TenureRow>),
+    /// Something found out.
+    Fact(FactRow),
+}
+
+/// Something that a daemon has found out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FactRow {
+    /// What.
+    pub fact: Fact,
+    /// Who says so.
+    pub owners: Owners,
 }
 
 /// An address and the use of its ports.

@@ -18,11 +18,11 @@ pub(crate) fn clear_services() -> Vec<Change> {
 /// Releases every claim of the caller.
 pub(crate) fn release_everything() -> Vec<Change> {
     let mut changes = clear_services();
-    changes.extend(flush([ObjectKind::Route, ObjectKind::Neighbour, ObjectKind::Address]));
+    changes.extend(flush([ObjectKind::Route, ObjectKind::Neighbour, ObjectKind::Address, ObjectKind::Fact]));
     changes
 }
 
-fn flush(kinds: [ObjectKind; 3]) -> Vec<Change> {
+fn flush<const N: usize>(kinds: [ObjectKind; N]) -> Vec<Change> {
     kinds.map(|kind| Change::Flush { kind, device: None }).into()
 }
 

@@ -118,12 +118,22 @@ fn the_operator_changes_things_and_everybody_hears_of_it() {
     call("AddAddress sysb 10.0.0.101 32 dpdk1 false").success().unwrap();
     call("AddRoute sssu 10.9.0.0/16 10.0.0.48 dpdk1 0").success().unwrap();
     call("AddNeighbour sss 192.168.100.9 dpdk0 02:00:00:00:00:09").success().unwrap();
+    call("AddFact sb open true").success().unwrap();
+    heard(&mut monitor, "Facts");
+    call("EditFact sb open false").success().unwrap();
+    let facts = bus.busctl(&["get-property", &name, ROOT, MAIN, "Facts"]).unwrap();
+    assert_eq!(facts.trim(), "a{sb} 1 \"open\" false");
     let cli = scene.dataplane.cli();
     let services = cli.run("ipvsadm -ln").unwrap();
     assert!(services.contains("UDP  10.0.0.100:53 wrr"), "{services}");
     assert!(services.lines().any(|line| line.contains("192.168.100.2:53") && line.contains(" 9 ")), "{services}");
     let saved = cli.run("sluice state show").unwrap();
-    for made in ["address 10.0.0.101/32", "route 10.9.0.0/16 via 10.0.0.48", "192.168.100.9 on dpdk0"] {
+    for made in [
+        "address 10.0.0.101/32",
+        "route 10.9.0.0/16 via 10.0.0.48",
+        "192.168.100.9 on dpdk0",
+        "fact open that does not hold",
+    ] {
         assert!(saved.contains(made), "{made} is not in\n{saved}");
     }
     call("ZeroService ssq tcp 10.0.0.100 80").success().unwrap();

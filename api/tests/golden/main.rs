@@ -22,13 +22,13 @@ use sluice_api::ipc::{
     Answer, BootId, Call, ClientHello, Event, Refusal, RefusalKind, Reply, Request, Role, ServerHello, decode, encode,
 };
 use sluice_api::row::{
-    AddressRow, ConnectionRow, LinkCounters, LinkRow, LocalAddressRow, NeighbourRow, NeighbourState, PortUse, Query,
-    Rates, RouteRow, Row, ServerRow, ServiceRow, Traffic,
+    AddressRow, ConnectionRow, FactRow, LinkCounters, LinkRow, LocalAddressRow, NeighbourRow, NeighbourState, PortUse,
+    Query, Rates, RouteRow, Row, ServerRow, ServiceRow, Traffic,
 };
 use sluice_api::stats::{Books, Counter, LoopHealth, MemoryUse, PoolStats, Stats, WorkerStats};
 use sluice_api::{
-    Address, Attribute, Change, LinkSettings, LocalAddress, MacAddr, Neighbour, Object, ObjectKind, Owner, Owners,
-    Protocol, Route, RouteScope, Scheduler, Server, ServerKey, Service, ServiceKey,
+    Address, Attribute, Change, Fact, LinkSettings, LocalAddress, MacAddr, Neighbour, Object, ObjectKind, Owner,
+    Owners, Protocol, Route, RouteScope, Scheduler, Server, ServerKey, Service, ServiceKey,
 };
 
 const GOLDEN: &str = include_str!("../golden.txt");
@@ -219,7 +219,13 @@ fn objects() -> Vec<(&'static str, Object)> {
         ("full-nat", Object::Server(server())),
         ("limited", Object::Server(Server { upper_threshold: 100, lower_threshold: 80, drain: Some(30), ..server() })),
         ("of tcp", Object::LocalAddress(local())),
+        ("that holds", Object::Fact(fact(true))),
+        ("that does not hold", Object::Fact(fact(false))),
     ]
+}
+
+fn fact(holds: bool) -> Fact {
+    Fact { name: "quorum:10.0.0.100".into(), holds }
 }
 
 /// Every kind of change, every object, every key and every kind of object.
@@ -246,6 +252,7 @@ fn changes() -> Vec<(String, Change)> {
         ObjectKind::Service,
         ObjectKind::Server,
         ObjectKind::LocalAddress,
+        ObjectKind::Fact,
     ];
     for kind in kinds {
         changes.push((kind_name(kind).to_owned(), Change::Flush { kind, device: None }));
@@ -289,7 +296,7 @@ fn rows_and_objects_survive_json() {
         let text = serde_json::to_string(&row).unwrap();
         assert_eq!(serde_json::from_str::<Row>(&text).unwrap(), row, "{text}");
     }
-    assert_eq!(kinds.len(), 11, "{kinds:?}");
+    assert_eq!(kinds.len(), 12, "{kinds:?}");
     for (_, object) in objects() {
         let text = serde_json::to_string(&object).unwrap();
         assert_eq!(serde_json::from_str::<Object>(&text).unwrap(), object, "{text}");
@@ -310,6 +317,7 @@ fn queries() -> Vec<Query> {
         Query::Stats,
         Query::Saved,
         Query::Tenures,
+        Query::Facts,
         Query::Explain(probe(ProbeKind::Tcp { flags: 18 })),
         Query::Explain(probe(ProbeKind::Udp)),
         Query::Explain(Probe { device: None, size: None, ..probe(ProbeKind::Icmp) }),
@@ -424,6 +432,7 @@ fn rows() -> Vec<(&'static str, Row)> {
         ("", Row::Stats(Box::new(stats()))),
         ("", Row::Saved(Object::LocalAddress(local()))),
         ("", Row::Tenure(Box::new(vrrp::row()))),
+        ("", Row::Fact(FactRow { fact: fact(true), owners: operator })),
         ("sent", explanation(ExplainedFate::Sent { fragments: 1 }, ToaUse::Inserted)),
         ("awaits neighbour", explanation(ExplainedFate::AwaitsNeighbour, ToaUse::NotDue)),
         ("answered", explanation(ExplainedFate::Answered, ToaUse::NoRoom)),

@@ -39,6 +39,7 @@ pub(crate) fn query_name(query: &Query) -> &'static str {
         Query::Stats => "stats",
         Query::Saved => "saved",
         Query::Tenures => "tenures",
+        Query::Facts => "facts",
         Query::Explain(probe) => match probe.kind {
             ProbeKind::Tcp { .. } => "explain tcp",
             ProbeKind::Udp => "explain udp",
@@ -64,6 +65,7 @@ pub(crate) fn object_name(object: &Object) -> &'static str {
         Object::Service(_) => "service",
         Object::Server(_) => "server",
         Object::LocalAddress(_) => "local address",
+        Object::Fact(_) => "fact",
     }
 }
 
@@ -75,6 +77,7 @@ pub(crate) fn key_name(key: &ObjectKey) -> &'static str {
         ObjectKey::Service(_) => "service",
         ObjectKey::Server(_) => "server",
         ObjectKey::LocalAddress { .. } => "local address",
+        ObjectKey::Fact(_) => "fact",
     }
 }
 
@@ -86,6 +89,7 @@ pub(crate) fn kind_name(kind: ObjectKind) -> &'static str {
         ObjectKind::Service => "services",
         ObjectKind::Server => "servers",
         ObjectKind::LocalAddress => "local addresses",
+        ObjectKind::Fact => "facts",
     }
 }
 
@@ -123,6 +127,7 @@ pub(crate) fn row_name(row: &Row) -> &'static str {
         Row::Explanation(_) => "explanation",
         Row::Saved(_) => "saved",
         Row::Tenure(_) => "tenure",
+        Row::Fact(_) => "fact",
     }
 }
 

@@ -22,6 +22,7 @@ pub(super) fn row(row: &Row) -> Result<String, Error> {
         Row::Connection(row) => serde_json::to_string(row),
         Row::Stats(row) => stats(row),
         Row::Tenure(row) => serde_json::to_string(row),
+        Row::Fact(row) => serde_json::to_string(row),
         Row::Saved(object) => serde_json::to_string(object),
         Row::Explanation(row) => serde_json::to_string(row),
     }

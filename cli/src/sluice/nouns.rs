@@ -4,8 +4,8 @@ use api::capture::{Capture, Ends};
 use api::object::ObjectKind;
 use api::row::Query;
 use api::{
-    Address, Attribute, Change, LinkSettings, LocalAddress, Neighbour, Object, ObjectKey, Route, Scheduler, Server,
-    ServerKey, Service, ServiceKey,
+    Address, Attribute, Change, Fact, LinkSettings, LocalAddress, Neighbour, Object, ObjectKey, Route, Scheduler,
+    Server, ServerKey, Service, ServiceKey,
 };
 
 use super::args::{self, Noun, Part};
@@ -40,6 +40,7 @@ pub(super) fn task(noun: Noun) -> Result<Task, Failure> {
         Noun::Service(verb) => service(verb),
         Noun::Server(verb) => server(verb),
         Noun::Laddr(verb) => laddr(verb),
+        Noun::Fact(verb) => fact(verb),
         Noun::Conn(args::Conn::Show) => Task::Show(Query::Connections),
         Noun::State(args::State::Show) => Task::Show(Query::Saved),
         Noun::State(args::State::Forget) => Task::Apply(change::release_everything()),
@@ -181,5 +182,16 @@ fn laddr(verb: args::Laddr) -> Task {
             apply(Change::delete(ObjectKey::LocalAddress { service: service.into(), address }))
         }
         Laddr::Show(service) => Task::Show(Query::LocalAddresses { service: service.key() }),
+    }
+}
+
+fn fact(verb: args::Fact) -> Task {
+    use args::{Fact as Verb, Said};
+    let object = |Said { name, holds }| Object::Fact(Fact { name, holds });
+    match verb {
+        Verb::Add(said) => apply(Change::Add(object(said))),
+        Verb::Edit(said) => apply(Change::Edit(object(said))),
+        Verb::Del { name } => apply(Change::delete(ObjectKey::Fact(name))),
+        Verb::Show => Task::Show(Query::Facts),
     }
 }

@@ -1,7 +1,8 @@
 //! Listings for people: a line of headings, then a line a row, in columns.
 
 use api::row::{
-    AddressRow, ConnectionRow, LinkRow, LocalAddressRow, NeighbourRow, Query, RouteRow, Row, ServerRow, ServiceRow,
+    AddressRow, ConnectionRow, FactRow, LinkRow, LocalAddressRow, NeighbourRow, Query, RouteRow, Row, ServerRow,
+    ServiceRow,
 };
 use api::vrrp::{Router, RouterSent, TenureRow};
 use comfy_table::{CellAlignment, Table, presets};
@@ -35,6 +36,7 @@ pub(super) fn headings(query: &Query) -> &'static [&'static str] {
         Query::Tenures => {
             &["TENURE", "DEVICE", "VRID", "PRIORITY", "ADDRESSES", "ADVERTS", "WITHHELD", "ARP", "EXPIRES"]
         }
+        Query::Facts => &["FACT", "HOLDS", "OWNERS"],
         Query::Connections | Query::Stats | Query::Explain(_) => &[],
     }
 }
@@ -82,6 +84,7 @@ fn cells(row: &Row) -> Vec<Vec<String>> {
         Row::LocalAddress(row) => vec![local_address(row)],
         Row::Saved(object) => vec![vec![object.to_string()]],
         Row::Tenure(row) => tenure(row),
+        Row::Fact(row) => vec![fact(row)],
         Row::Connection(_) | Row::Stats(_) | Row::Explanation(_) => Vec::new(),
     }
 }
@@ -105,6 +108,10 @@ fn tenure(row: &TenureRow) -> Vec<Vec<String>> {
         ]
     };
     routers.map(line).collect()
+}
+
+fn fact(row: &FactRow) -> Vec<String> {
+    vec![row.fact.name.clone(), if row.fact.holds { "yes" } else { "no" }.to_owned(), row.owners.to_string()]
 }
 
 pub(super) fn or_dash<T: ToString>(value: Option<T>) -> String {

@@ -4,8 +4,8 @@ use crate::fake::{Behaviour, Dataplane, content, listing, refused, run_with_inpu
 use api::explain::{Probe, ProbeKind};
 use api::ipc::{RefusalKind, Reply, Request};
 use api::object::{
-    Address, Change, LocalAddress, Neighbour, Object, ObjectKey, ObjectKind, Protocol, Route, RouteScope, Scheduler,
-    Server, ServerKey, Service, ServiceKey,
+    Address, Change, Fact, LocalAddress, Neighbour, Object, ObjectKey, ObjectKind, Protocol, Route, RouteScope,
+    Scheduler, Server, ServerKey, Service, ServiceKey,
 };
 use api::row::{LocalAddressRow, Query, Rates, Row, ServerRow, ServiceRow, Traffic};
 use api::{Attribute, LinkSettings, MacAddr, Owner, Owners};
@@ -45,6 +45,10 @@ fn server(address: &str, port: u16, weight: u16) -> Object {
 fn laddr(address: &str) -> Object {
     let address = address.parse().unwrap();
     Object::LocalAddress(LocalAddress { service: tutorial_service(), address, device: "dpdk0".into() })
+}
+
+fn fact(holds: bool) -> Object {
+    Object::Fact(Fact { name: "open".into(), holds })
 }
 
 fn neighbour() -> Object {
@@ -418,6 +422,9 @@ fn sluice_changes() {
         }),
         ("sluice laddr add tcp 10.0.0.100:80 192.168.100.200 --dev dpdk0", apply(Change::Add(lip.clone()))),
         ("sluice laddr del tcp 10.0.0.100:80 192.168.100.200", apply(Change::delete(lip.key()))),
+        ("sluice fact add open true", apply(Change::Add(fact(true)))),
+        ("sluice fact edit open false", apply(Change::Edit(fact(false)))),
+        ("sluice fact del open", apply(Change::delete(fact(true).key()))),
     ]);
 }
 
@@ -438,6 +445,7 @@ fn sluice_listings_and_personalities() {
             ("conn", Query::Connections),
             ("state", Query::Saved),
             ("tenure", Query::Tenures),
+            ("fact", Query::Facts),
         ];
         let dataplane = Dataplane::start(Behaviour::Replies(content));
         for (noun, query) in nouns {
@@ -473,6 +481,7 @@ fn what_was_made_by_hand_is_listed_and_released_as_a_whole() {
         ObjectKind::Route,
         ObjectKind::Neighbour,
         ObjectKind::Address,
+        ObjectKind::Fact,
     ];
     check(vec![
         ("sluice state show", vec![Request::List(Query::Saved)]),

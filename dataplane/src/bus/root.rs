@@ -8,7 +8,7 @@ use api::ipc::{Refusal, RefusalKind};
 use api::row::{Query, Row};
 use api::stats::{Stats, WorkerStats};
 use api::{
-    Address, Change, LocalAddress, MacAddr, Neighbour, Object, ObjectKey, Owner, Protocol, Route, RouteScope,
+    Address, Change, Fact, LocalAddress, MacAddr, Neighbour, Object, ObjectKey, Owner, Protocol, Route, RouteScope,
     Scheduler, Server, ServerKey, Service, ServiceKey,
 };
 use daemon::bus::Authority;
@@ -128,6 +128,13 @@ impl Root {
     #[zbus(property(emits_changed_signal = "false"))]
     async fn workers(&self) -> Result<Vec<HashMap<&'static str, f64>>> {
         Ok(self.stats().await?.workers.iter().map(worker).collect())
+    }
+
+    #[zbus(property(emits_changed_signal = "invalidates"))]
+    async fn facts(&self) -> Result<HashMap<String, bool>> {
+        let rows = self.control.list(Query::Facts).await?.into_iter();
+        let fact = |row| if let Row::Fact(row) = row { Some((row.fact.name, row.fact.holds)) } else { None };
+        Ok(rows.filter_map(fact).collect())
     }
 
     #[zbus(out_args("generation"))]
@@ -329,6 +336,38 @@ impl Root {
     ) -> Result<u64> {
         let key = ObjectKey::Neighbour { address: parse("address", address)?, device };
         self.apply(connection, &call, Change::delete(key)).await
+    }
+
+    #[zbus(out_args("generation"))]
+    async fn add_fact(
+        &self,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] call: Header<'_>,
+        name: String,
+        holds: bool,
+    ) -> Result<u64> {
+        self.apply(connection, &call, Change::Add(Object::Fact(Fact { name, holds }))).await
+    }
+
+    #[zbus(out_args("generation"))]
+    async fn edit_fact(
+        &self,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] call: Header<'_>,
+        name: String,
+        holds: bool,
+    ) -> Result<u64> {
+        self.apply(connection, &call, Change::Edit(Object::Fact(Fact { name, holds }))).await
+    }
+
+    #[zbus(out_args("generation"))]
+    async fn remove_fact(
+        &self,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] call: Header<'_>,
+        name: String,
+    ) -> Result<u64> {
+        self.apply(connection, &call, Change::delete(ObjectKey::Fact(name))).await
     }
 
     #[zbus(out_args("generation"))]

@@ -16,7 +16,8 @@ use zbus::{Connection, Variant};
 use super::error::Result;
 use super::handle::Handle;
 use super::object::{Address, Link, Object, Server, Service};
-use super::path;
+use super::path::{self, ROOT};
+use super::root::Root;
 
 /// The most objects that are shown. One introspection of the root describes the whole tree, with almost 3 KiB for each
 /// object, and a bus cuts off who sends a message above 32 MiB.
@@ -105,6 +106,10 @@ impl Tree {
                 self.place(key, &path::service(service), Service { control, key: *service }).await
             }
             ObjectKey::Server(server) => self.place(key, &path::server(server), Server { control, key: *server }).await,
+            ObjectKey::Fact(_) => {
+                let root = self.connection.object_server().interface::<_, Root>(ROOT).await?;
+                Ok(root.get().await.facts_invalidate(root.signal_emitter()).await?)
+            }
             ObjectKey::Route { .. } | ObjectKey::Neighbour { .. } | ObjectKey::LocalAddress { .. } => Ok(()),
         }
     }

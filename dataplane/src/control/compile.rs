@@ -159,7 +159,7 @@ fn touch(key: &ObjectKey, services: &mut BTreeSet<ServiceKey>, places: &mut bool
             *places = true;
             services.insert(*service);
         }
-        ObjectKey::Neighbour { .. } => {}
+        ObjectKey::Neighbour { .. } | ObjectKey::Fact(_) => {}
     }
 }
 

@@ -4,10 +4,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use api::ipc::{Refusal, RefusalKind};
 use api::row::{
-    AddressRow, ConnectionRow, LocalAddressRow, NeighbourRow, NeighbourState, PortUse, Query, Row, ServerRow,
+    AddressRow, ConnectionRow, FactRow, LocalAddressRow, NeighbourRow, NeighbourState, PortUse, Query, Row, ServerRow,
     ServiceRow,
 };
-use api::{ObjectKey, Owner, Owners, Protocol, ServiceKey};
+use api::{Fact, ObjectKey, Owner, Owners, Protocol, ServiceKey};
 use engine::neighbour::{Entry as NeighbourEntry, NeighbourKey, State as Neighbour};
 use engine::port;
 use engine::{FlowPage, FlowRow};
@@ -44,6 +44,10 @@ pub(super) fn rows(state: &State, query: &Query) -> Result<Vec<Row>, Refusal> {
         Query::LocalAddresses { service } => locals(state, service.as_ref()),
         Query::Stats => Ok(vec![Row::Stats(Box::new(books::stats(state)))]),
         Query::Saved => Ok(state.desired.claims(Owner::Operator).into_iter().map(Row::Saved).collect()),
+        Query::Facts => {
+            let row = |entry: &Entry<Fact>| Row::Fact(FactRow { fact: entry.object.clone(), owners: entry.owners });
+            Ok(state.desired.facts().map(row).collect())
+        }
         Query::Tenures => Ok(state.tenures.rows().map(|row| Row::Tenure(Box::new(row))).collect()),
         Query::Connections | Query::Explain(_) => Ok(Vec::new()),
     }
@@ -143,7 +147,9 @@ pub(super) fn find(state: &State, key: &ObjectKey) -> Option<Found> {
             Some(Found::Service(row, locals.collect()))
         }
         ObjectKey::Server(key) => Some(Found::Server(server_row(state, state.desired.server(key)?))),
-        ObjectKey::Route { .. } | ObjectKey::Neighbour { .. } | ObjectKey::LocalAddress { .. } => None,
+        ObjectKey::Route { .. } | ObjectKey::Neighbour { .. } | ObjectKey::LocalAddress { .. } | ObjectKey::Fact(_) => {
+            None
+        }
     }
 }
 

@@ -216,7 +216,7 @@ impl State {
             ObjectKey::Server(key) => self.prepare_server(before, key),
             ObjectKey::Service(key) if self.desired.find_service(key).is_err() => self.ledger.forget(key),
             ObjectKey::Neighbour { address, device } => self.follow_neighbour(*address, device),
-            ObjectKey::Service(_) | ObjectKey::Route { .. } => {}
+            ObjectKey::Service(_) | ObjectKey::Route { .. } | ObjectKey::Fact(_) => {}
         }
     }
 

@@ -209,3 +209,17 @@ G1      -          -         -  10.0.0.102                   0         0    0  2
 ";
     assert_eq!(table(&Query::Tenures, &[Row::Tenure(Box::new(row))]), expected);
 }
+
+#[test]
+fn facts() {
+    let row = |name: &str, holds, owner| {
+        Row::Fact(FactRow { fact: api::Fact { name: name.into(), holds }, owners: Owners::only(owner) })
+    };
+    let expected = "\
+FACT      HOLDS  OWNERS
+open      no     operator
+quorum:1  yes    healthd
+";
+    let rows = [row("open", false, Owner::Operator), row("quorum:1", true, Owner::Healthd)];
+    assert_eq!(table(&Query::Facts, &rows), expected);
+}

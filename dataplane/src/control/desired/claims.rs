@@ -16,6 +16,7 @@ impl Desired {
         collect(&self.services, owner, Object::Service, &mut claims);
         collect(&self.servers, owner, Object::Server, &mut claims);
         collect(&self.locals, owner, Object::LocalAddress, &mut claims);
+        collect(&self.facts, owner, Object::Fact, &mut claims);
         claims.sort_by_key(|(added, _)| *added);
         claims.into_iter().map(|(_, object)| object).collect()
     }

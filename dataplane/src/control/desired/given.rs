@@ -38,7 +38,7 @@ impl Desired {
                 let mut neighbours = self.neighbours.values().filter(|entry| entry.object.address == *address);
                 neighbours.next().map(|entry| format!("it is on {}", entry.object.device))
             }
-            ObjectKey::Service(_) | ObjectKey::Server(_) | ObjectKey::LocalAddress { .. } => None,
+            ObjectKey::Service(_) | ObjectKey::Server(_) | ObjectKey::LocalAddress { .. } | ObjectKey::Fact(_) => None,
         };
         match similar {
             Some(similar) if refusal.kind == RefusalKind::NotFound => {
@@ -65,6 +65,7 @@ impl Desired {
             ObjectKey::LocalAddress { service, address } => {
                 Object::LocalAddress(self.locals.get(&(*service, *address))?.object.clone())
             }
+            ObjectKey::Fact(name) => Object::Fact(self.facts.get(name)?.object.clone()),
         })
     }
 }

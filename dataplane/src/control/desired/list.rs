@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use api::row::RouteRow;
-use api::{Address, LocalAddress, Neighbour, Owners, RouteScope, Server, ServerKey, Service, ServiceKey};
+use api::{Address, Fact, LocalAddress, Neighbour, Owners, RouteScope, Server, ServerKey, Service, ServiceKey};
 
 use super::route::{implied_routes, route_key};
 use super::slots::SlotId;
@@ -95,6 +95,11 @@ impl Desired {
     /// The static neighbours of one device or all, by device and address.
     pub fn neighbours<'a>(&'a self, device: Option<&'a str>) -> impl Iterator<Item = &'a Entry<Neighbour>> {
         self.neighbours.values().filter(move |entry| device.is_none_or(|device| device == entry.object.device))
+    }
+
+    /// The facts by name.
+    pub fn facts(&self) -> impl Iterator<Item = &Entry<Fact>> {
+        self.facts.values()
     }
 
     /// The services by family, protocol (TCP first), address and port.

@@ -6,6 +6,7 @@
 
 mod address;
 mod claims;
+mod fact;
 mod given;
 mod list;
 mod local;
@@ -24,8 +25,8 @@ use std::sync::Arc;
 
 use api::ipc::{Refusal, RefusalKind};
 use api::{
-    Address, Change, LocalAddress, Neighbour, Object, ObjectKey, ObjectKind, Owner, Route, Server, ServerKey, Service,
-    ServiceKey,
+    Address, Change, Fact, LocalAddress, Neighbour, Object, ObjectKey, ObjectKind, Owner, Route, Server, ServerKey,
+    Service, ServiceKey,
 };
 use ipnet::IpNet;
 use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
@@ -102,6 +103,7 @@ pub struct Desired {
     /// The servers by their address.
     server_addresses: RedBlackTreeSetSync<(IpAddr, ServerKey)>,
     locals: Table<LocalKey, LocalAddress, SlotId>,
+    facts: Table<String, Fact>,
     /// The slots of services.
     pub service_slots: Slots,
     /// The slots of servers.
@@ -129,6 +131,7 @@ impl Desired {
             servers: Table::new(),
             server_addresses: RedBlackTreeSetSync::new_sync(),
             locals: Table::new(),
+            facts: Table::new(),
             service_slots: Slots::new(limits.services),
             server_slots: Slots::new(limits.servers),
             local_slots: Slots::new(limits.servers),
@@ -182,6 +185,7 @@ impl Desired {
             Object::Service(service) => self.add_service(owner, service, &name),
             Object::Server(server) => self.add_server(owner, server, &name),
             Object::LocalAddress(local) => self.add_local(owner, local, &name),
+            Object::Fact(fact) => self.add_fact(owner, fact, &name),
         }
     }
 
@@ -195,6 +199,7 @@ impl Desired {
             Object::Service(service) => self.edit_service(owner, service, &name),
             Object::Server(server) => self.edit_server(owner, server, &name),
             Object::LocalAddress(local) => self.edit_local(owner, local, &name),
+            Object::Fact(fact) => self.facts.edit(&fact.name, fact.clone(), owner, &name),
         }
     }
 
@@ -210,6 +215,7 @@ impl Desired {
             ObjectKey::Service(key) => self.delete_service(owner, key, name, effective)?,
             ObjectKey::Server(key) => self.delete_server(owner, key, name)?,
             ObjectKey::LocalAddress { service, address } => self.delete_local(owner, &(*service, *address), name)?,
+            ObjectKey::Fact(fact) => drop(self.facts.release(fact, owner, name)?),
         }
         effective.push(Change::delete(name.clone()));
         Ok(())
@@ -224,7 +230,7 @@ impl Desired {
     ) -> Result<(), Refusal> {
         if let Some(name) = device {
             self.check_device(name)?;
-            if matches!(kind, ObjectKind::Service | ObjectKind::Server) {
+            if matches!(kind, ObjectKind::Service | ObjectKind::Server | ObjectKind::Fact) {
                 return Err(invalid(format!("{} have no device; flush them without one", kind.plural())));
             }
         }
@@ -256,6 +262,7 @@ impl Desired {
             ObjectKind::LocalAddress => {
                 keys(self.locals.iter().filter(|(_, e)| on(&e.object.device)), owner, Object::LocalAddress)
             }
+            ObjectKind::Fact => keys(self.facts.iter(), owner, Object::Fact),
         }
     }
 

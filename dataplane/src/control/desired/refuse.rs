@@ -45,6 +45,7 @@ fn remedy(owner: Owner, kind: ObjectKind) -> String {
         ObjectKind::Service => "service",
         ObjectKind::Server => "server",
         ObjectKind::LocalAddress => "laddr",
+        ObjectKind::Fact => "fact",
     };
     match owner {
         Owner::Config => "change it in the configuration file and restart".to_owned(),

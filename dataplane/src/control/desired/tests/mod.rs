@@ -3,8 +3,8 @@ mod objects;
 mod refusals;
 
 use api::{
-    Address, Change, LocalAddress, MacAddr, Neighbour, Object, Owner, Protocol, Route, RouteScope, Scheduler, Server,
-    ServerKey, Service, ServiceKey,
+    Address, Change, Fact, LocalAddress, MacAddr, Neighbour, Object, Owner, Protocol, Route, RouteScope, Scheduler,
+    Server, ServerKey, Service, ServiceKey,
 };
 
 use super::{Desired, Device, Limits};
@@ -81,6 +81,10 @@ fn server(vip: &str, address: &str, weight: u16) -> Object {
 
 fn local(vip: &str, address: &str, device: &str) -> Object {
     Object::LocalAddress(LocalAddress { service: key(vip), address: address.parse().unwrap(), device: device.into() })
+}
+
+fn fact(name: &str, holds: bool) -> Object {
+    Object::Fact(Fact { name: name.into(), holds })
 }
 
 fn add(desired: &mut Desired, owner: Owner, objects: &[Object]) {

@@ -147,7 +147,7 @@ impl Model {
                 let own = addresses.keys().any(|(address, _)| r.prefix == (*address).into());
                 !own && r.via.is_none_or(|via| self.on_link(via, r) && !addresses.keys().any(|(a, _)| *a == via))
             }
-            Object::Neighbour(_) => true,
+            Object::Neighbour(_) | Object::Fact(_) => true,
         }
     }
 
@@ -169,7 +169,7 @@ fn device_of(object: &Object) -> Option<&str> {
         Object::Route(o) => Some(&o.device),
         Object::Neighbour(o) => Some(&o.device),
         Object::LocalAddress(o) => Some(&o.device),
-        Object::Service(_) | Object::Server(_) => None,
+        Object::Service(_) | Object::Server(_) | Object::Fact(_) => None,
     }
 }
 
@@ -205,6 +205,7 @@ fn object() -> impl Strategy<Value = Object> {
         }),
         3 => (proptest::sample::select(routes), device).prop_map(|((prefix, via), device)| route(prefix, via, device)),
         1 => (host, 0u8..2).prop_map(|(host, byte)| neighbour(host, [2, 0, 0, 0, 0, byte])),
+        1 => (pick(&["a", "b"]), any::<bool>()).prop_map(|(name, holds)| fact(name, holds)),
     ]
 }
 
@@ -218,7 +219,7 @@ fn described(object: &Object) -> Vec<Attribute> {
         Object::Route(r) => [Attribute::Scope(r.scope)].into_iter().chain(r.via.map(Attribute::Gateway)).collect(),
         Object::Neighbour(n) => vec![Attribute::Mac(n.mac)],
         Object::LocalAddress(l) => vec![Attribute::Device(l.device.clone())],
-        Object::Service(_) | Object::Server(_) => Vec::new(),
+        Object::Service(_) | Object::Server(_) | Object::Fact(_) => Vec::new(),
     }
 }
 
@@ -230,6 +231,7 @@ fn change() -> impl Strategy<Value = Change> {
         ObjectKind::Service,
         ObjectKind::Server,
         ObjectKind::LocalAddress,
+        ObjectKind::Fact,
     ];
     let device = proptest::option::of(proptest::sample::select(DEVICES.to_vec()));
     prop_oneof![
@@ -238,7 +240,8 @@ fn change() -> impl Strategy<Value = Change> {
         4 => object().prop_map(|object| Change::delete(object.key())),
         3 => object().prop_map(|object| Change::Delete { key: object.key(), given: described(&object) }),
         1 => (proptest::sample::select(kinds), device).prop_map(|(kind, device)| {
-            let device = device.filter(|_| !matches!(kind, ObjectKind::Service | ObjectKind::Server));
+            let has_device = !matches!(kind, ObjectKind::Service | ObjectKind::Server | ObjectKind::Fact);
+            let device = device.filter(|_| has_device);
             Change::Flush { kind, device: device.map(str::to_owned) }
         }),
     ]
@@ -253,6 +256,7 @@ fn contents(desired: &Desired) -> BTreeMap<ObjectKey, (Object, Owners)> {
         all.extend(desired.servers_of(key).map(|s| (Object::Server(s.object.clone()), s.owners)));
         all.extend(desired.locals_of(key).iter().map(|l| (Object::LocalAddress(l.object.clone()), l.owners)));
     }
+    all.extend(desired.facts().map(|f| (Object::Fact(f.object.clone()), f.owners)));
     all.extend(desired.neighbours(None).map(|n| (Object::Neighbour(n.object.clone()), n.owners)));
     let routes = desired.routes(None).into_iter().filter(|row| !row.implied);
     all.extend(routes.map(|row| (Object::Route(row.route), row.owners)));

@@ -44,6 +44,28 @@ fn tcp(vip: &str, port: u16) -> ServiceKey {
 }
 
 #[test]
+fn facts_have_names_and_one_who_says_so() {
+    use RefusalKind::{Invalid, NotFound, Owned};
+    let mut desired = state();
+    add(&mut desired, Owner::Healthd, &[fact("quorum:10.0.0.100", true)]);
+    add(&mut desired, Owner::Operator, &[fact("quorum:10.0.0.100", true), fact("open", true)]);
+    let mut check = |change, kind, message: &str| {
+        let refusal = refused(&mut desired, change);
+        assert_eq!((refusal.kind, refusal.message.as_str()), (kind, message));
+    };
+    let theirs = "fact quorum:10.0.0.100 belongs to healthd; change it in the configuration of healthd";
+    check(Change::Edit(fact("quorum:10.0.0.100", false)), Owned, theirs);
+    check(Change::Edit(fact("shut", false)), NotFound, "fact shut does not exist");
+    let named = "a fact has a name of 1 to 128 visible characters of ASCII, and \"\" is none";
+    check(Change::Add(fact("", true)), Invalid, named);
+    for name in ["a b", "\n", "ü", &"a".repeat(129)] {
+        assert_eq!(refused(&mut desired, Change::Add(fact(name, true))).kind, Invalid, "{name:?}");
+    }
+    desired.apply(Owner::Operator, &[Change::Edit(fact("open", false))]).unwrap();
+    assert_eq!(desired.claims(Owner::Operator).last(), Some(&fact("open", false)));
+}
+
+#[test]
 fn duplicates_and_other_owners() {
     use RefusalKind::{Exists, Owned};
     let exists = "service tcp 10.0.0.100:80 exists already";
