@@ -33,10 +33,15 @@ impl Scene {
     }
 
     fn vrrpd(&self) -> VrrpRouter {
+        self.vrrpd_with("")
+    }
+
+    /// Of an instance that says `further`.
+    fn vrrpd_with(&self, further: &str) -> VrrpRouter {
         let instance = format!(
             "[vrrp]\ngarp_master_repeat = 2\ngarp_master_delay = 0\n[[vrrp.instance]]\nname = \"VI_1\"\n\
              interface = \"dpdk1\"\nversion = 3\nvirtual_router_id = 51\nadvert_int = 1\n\
-             virtual_ipaddress = [\"{VIP}\"]\n"
+             virtual_ipaddress = [\"{VIP}\"]\n{further}"
         );
         VrrpRouter::beside_dataplane(&self.lab, "vrrpd", &instance).unwrap()
     }
@@ -114,4 +119,29 @@ fn a_dataplane_that_is_started_anew_is_master_again() {
     scene.until_peer_holds(false);
     scene.reach();
     assert!(vrrpd.log().contains("the dataplane does not hold what was configured"), "{}", vrrpd.log());
+}
+
+/// It moves an instance, stays what it was for a dataplane that is started anew, and holds while nobody says otherwise.
+#[test]
+fn a_fact_that_does_not_hold_moves_the_address() {
+    let scene = Scene::start();
+    let vrrpd = scene.vrrpd_with("track_fact = [{ name = \"open\" }]\n");
+    scene.until_peer_holds(false);
+    let tracked = |says: &str| vrrpd.log().contains(&format!("fact open {says}"));
+    let say = |scene: &Scene, what: &str| scene.dataplane.cli().run(&format!("sluice fact {what}")).unwrap();
+    say(&scene, "add open false");
+    scene.until_peer_holds(true);
+    assert!(tracked("does not hold, which VI_1 tracks"), "{}", vrrpd.log());
+    say(&scene, "edit open true");
+    scene.until_peer_holds(false);
+    say(&scene, "edit open false");
+    scene.until_peer_holds(true);
+    // By hand as it was added, it is back.
+    let Scene { peer, mut dataplane, lab } = scene;
+    dataplane.end(Signal::SIGKILL).unwrap();
+    drop(dataplane);
+    let scene = Scene { dataplane: Dataplane::start(&lab, Settings::default()).unwrap(), peer, lab };
+    assert!(say(&scene, "show").contains("open  no"), "{}", say(&scene, "show"));
+    say(&scene, "del open");
+    scene.until_peer_holds(false);
 }

@@ -10,13 +10,13 @@
 //! Messages wait in the sockets and are read by the actor itself, before its timer counts: one that was there in time is
 //! heard in time, however late the actor gets its turn, and a flood fills nothing but the socket's own buffer.
 
-use crate::dataplane::{self, Answered, Connected, Request};
-use crate::edge::Edge;
+use crate::dataplane::{self, Answered, Connected, Facts, Request};
+use crate::edge::{Edge, Known};
 use crate::kernel::{Addresses, Interfaces, PacketSocket};
 use crate::notify::{Notifiers, Told};
 use crate::plan::{GroupPlan, MemberPlan};
 use crate::report::{Report, describe};
-use crate::track::Facts;
+use crate::track::Findings;
 use crate::{
     Advert, Group, Input, Member, MemberSettings, Output, Reason, Sender, State, Step, Task, Tenure, Time, clock,
 };
@@ -50,8 +50,10 @@ pub struct Surroundings {
     /// The ports of the dataplane.
     pub(crate) ports: watch::Receiver<Arc<Interfaces>>,
     pub(crate) requests: mpsc::UnboundedSender<Request>,
+    /// What daemons have found out.
+    pub(crate) facts: watch::Receiver<Arc<Facts>>,
     /// What is known of scripts and files.
-    pub(crate) facts: watch::Receiver<Facts>,
+    pub(crate) findings: watch::Receiver<Findings>,
     /// Where the runner of commands listens.
     pub(crate) runner: PathBuf,
     /// Marked whenever a report may be another than before.
@@ -63,7 +65,7 @@ pub struct Surroundings {
 /// What a group is told.
 #[derive(Debug)]
 pub enum GroupMessage {
-    /// The interfaces, the ports, or what is known of scripts and files, are others than before.
+    /// The interfaces, the ports, or what is known of facts, scripts and files, are others than before.
     Surroundings,
     /// The dataplane answers, for the first time or again.
     Connected(Connected),
@@ -130,7 +132,7 @@ pub struct Running {
     transitions: VecDeque<Transition>,
     notifiers: Notifiers,
     myself: ActorRef<GroupMessage>,
-    _watches: [Task; 3],
+    _watches: [Task; 4],
 }
 
 impl Actor for GroupActor {
@@ -152,6 +154,7 @@ impl Actor for GroupActor {
             on_change(&around.interfaces, &myself),
             on_change(&around.ports, &myself),
             on_change(&around.facts, &myself),
+            on_change(&around.findings, &myself),
         ];
         Ok(Running {
             group: Group::new(plan.settings.clone()),
@@ -236,10 +239,11 @@ impl Running {
             return;
         }
         interfaces.extend(self.around.ports.borrow().iter().map(|(name, port)| (name.clone(), port.clone())));
-        let facts = self.around.facts.borrow().clone();
+        let (facts, findings) = (Arc::clone(&self.around.facts.borrow()), self.around.findings.borrow().clone());
+        let known = Known { interfaces: &interfaces, facts: &facts, findings: &findings };
         let mut inputs = Vec::new();
         for (index, (member, edge)) in self.group.members().iter().zip(&mut self.edges).enumerate() {
-            inputs.extend(edge.follow(index, member, &interfaces, &facts, &self.myself));
+            inputs.extend(edge.follow(index, member, known, &self.myself));
         }
         for input in inputs {
             self.tell(&input);
@@ -249,7 +253,7 @@ impl Running {
             None => self.edges.iter().all(|edge| edge.is_left(&interfaces)).then_some(1),
         };
         // A successor is master at once; whoever is not waits for the first word of its scripts.
-        if !self.is_started && (held.is_some() || self.edges.iter().all(|edge| edge.is_settled(&facts))) {
+        if !self.is_started && (held.is_some() || self.edges.iter().all(|edge| edge.is_settled(&findings))) {
             self.is_started = true;
             self.tell(&Input::Startup { held });
         }

@@ -1,9 +1,10 @@
 //! What connects one member of a group to its interface.
 
 use crate::actor::{GroupMessage, Surroundings};
+use crate::dataplane::Facts;
 use crate::kernel::{Holder, Interface, Interfaces, Message, VrrpSocket, Wanted};
 use crate::plan::MemberPlan;
-use crate::track::{Facts, Verdict, by_number, by_state};
+use crate::track::{Findings, Verdict, by_number, by_state};
 use crate::{Advert, Input, Member, Standing, Task};
 use net::vrrp::{GROUP_V4, GROUP_V6};
 use ractor::ActorRef;
@@ -32,6 +33,14 @@ pub(crate) struct Edge {
     pub(crate) sent: u64,
 }
 
+/// What is known of everything that can be tracked.
+#[derive(Clone, Copy)]
+pub(crate) struct Known<'a> {
+    pub(crate) interfaces: &'a Interfaces,
+    pub(crate) facts: &'a Facts,
+    pub(crate) findings: &'a Findings,
+}
+
 impl Edge {
     pub(crate) fn new(plan: &MemberPlan, on_port: bool, around: &Surroundings) -> Self {
         let (addresses, frames) = (around.addresses.clone(), Arc::clone(&around.frames));
@@ -54,9 +63,9 @@ impl Edge {
     }
 
     /// Whether everything it tracks is known, and not only taken to be so.
-    pub(crate) fn is_settled(&self, facts: &Facts) -> bool {
+    pub(crate) fn is_settled(&self, findings: &Findings) -> bool {
         let mut scripts = self.plan.tracking.scripts.iter();
-        scripts.all(|tracked| facts.scripts.get(&tracked.name).is_some_and(Verdict::is_settled))
+        scripts.all(|tracked| findings.scripts.get(&tracked.name).is_some_and(Verdict::is_settled))
     }
 
     /// Goes along with the interfaces, and with what else is tracked. Returns what of that is news to the state machine.
@@ -64,11 +73,10 @@ impl Edge {
         &mut self,
         index: usize,
         member: &Member,
-        interfaces: &Interfaces,
-        facts: &Facts,
+        known: Known<'_>,
         actor: &ActorRef<GroupMessage>,
     ) -> Vec<Input> {
-        let interface = interfaces.get(&self.plan.interface);
+        let interface = known.interfaces.get(&self.plan.interface);
         self.connect(index, member, interface, actor);
         let ipv6 = member.settings().addresses.iter().any(IpAddr::is_ipv6);
         // An owner's addresses are its own.
@@ -80,7 +88,7 @@ impl Edge {
         let connected = self.on_port || self.socket.is_some();
         let up = connected && interface.is_some_and(|interface| interface.up);
         let mut now = vec![Input::Source { member: index, address: source }, Input::Interface { member: index, up }];
-        let tracked = self.tracked(interfaces, facts);
+        let tracked = self.tracked(known);
         now.extend(tracked.map(|(name, says, standing)| Input::Tracked { member: index, name, says, standing }));
         let news = now.iter().filter(|input| !self.told.contains(input)).cloned().collect();
         self.told = now;
@@ -88,7 +96,8 @@ impl Edge {
     }
 
     /// How what it tracks stands: the names, what is to be said of them, and the standings.
-    fn tracked(&self, interfaces: &Interfaces, facts: &Facts) -> impl Iterator<Item = (String, String, Standing)> {
+    fn tracked(&self, known: Known<'_>) -> impl Iterator<Item = (String, String, Standing)> {
+        let Known { interfaces, facts, findings } = known;
         let tracking = &self.plan.tracking;
         let links = tracking.interfaces.iter().map(|tracked| {
             let up = interfaces.get(&tracked.name).is_some_and(|interface| interface.up);
@@ -96,7 +105,7 @@ impl Edge {
             (format!("interface {}", tracked.name), says.to_owned(), by_state(tracked.weight, up))
         });
         let scripts = tracking.scripts.iter().filter_map(|tracked| {
-            let verdict = facts.scripts.get(&tracked.name)?;
+            let verdict = findings.scripts.get(&tracked.name)?;
             let says = match (verdict.is_settled(), verdict.is_up()) {
                 (false, _) => "has not run yet",
                 (true, true) => "succeeded",
@@ -105,10 +114,21 @@ impl Edge {
             Some((format!("script {}", tracked.name), says.to_owned(), by_state(tracked.weight, verdict.is_up())))
         });
         let files = tracking.files.iter().filter_map(|tracked| {
-            let number = *facts.files.get(&tracked.name)?;
+            let number = *findings.files.get(&tracked.name)?;
             Some((format!("file {}", tracked.name), format!("says {number}"), by_number(tracked.weight, number)))
         });
-        links.chain(scripts).chain(files)
+        // What nobody has said anything about is no reason not to be master.
+        let facts = tracking.facts.iter().map(|tracked| {
+            let holds = facts.get(&tracked.name).copied();
+            let says = match holds {
+                None => "is not known",
+                Some(true) => "holds",
+                Some(false) => "does not hold",
+            };
+            let standing = by_state(tracked.weight, holds.unwrap_or(true));
+            (format!("fact {}", tracked.name), says.to_owned(), standing)
+        });
+        links.chain(scripts).chain(files).chain(facts)
     }
 
     /// Whether a predecessor left its addresses on the interface.

@@ -128,6 +128,7 @@ fn both(own: &Tracking, of_group: &Tracking) -> Tracking {
         interfaces: join(&own.interfaces, &of_group.interfaces),
         scripts: join(&own.scripts, &of_group.scripts),
         files: join(&own.files, &of_group.files),
+        facts: join(&own.facts, &of_group.facts),
     }
 }
 

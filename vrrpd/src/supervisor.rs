@@ -2,7 +2,7 @@
 //! what has failed.
 
 use crate::actor::{GroupActor, GroupMessage, Surroundings};
-use crate::dataplane::{Dataplane, Directory};
+use crate::dataplane::{Dataplane, Directory, Facts};
 use crate::kernel::{self, Addresses, Interfaces, PacketSocket};
 use crate::plan::{GroupPlan, Plan};
 use crate::report::Report;
@@ -95,11 +95,13 @@ impl Groups {
         let (tell_ports, ports) = watch::channel(Arc::new(Interfaces::new()));
         let (requests, asked) = mpsc::unbounded_channel();
         let (directory, whom) = watch::channel(Arc::new(Directory::default()));
-        let dataplane = Dataplane { socket, requests: asked, directory: whom, ports: tell_ports };
+        let (tell_facts, facts) = watch::channel(Arc::new(Facts::new()));
+        let dataplane = Dataplane { socket, requests: asked, directory: whom, ports: tell_ports, facts: tell_facts };
         let (addresses, frames) = (Addresses::open()?, Arc::new(frames));
         let trackers = Trackers::new(runner.clone());
-        let facts = trackers.facts();
-        let around = Surroundings { interfaces, addresses, frames, ports, requests, facts, runner, changed, turns };
+        let findings = trackers.findings();
+        let around =
+            Surroundings { interfaces, addresses, frames, ports, requests, facts, findings, runner, changed, turns };
         let tasks = [Task::spawn(kernel::watch(tell_interfaces)), Task::spawn(dataplane.run())];
         let (running, failures) = (Vec::new(), VecDeque::new());
         let awaited = Awaited::default();
@@ -190,7 +192,9 @@ impl Groups {
 
     /// Says who lives in the dataplane.
     fn tell_directory(&self) {
-        let mut directory = Directory { awaited: self.awaited.0, ..Directory::default() };
+        let members = self.running.iter().flat_map(|(plan, _)| &plan.members);
+        let tracks_facts = members.into_iter().any(|member| !member.tracking.facts.is_empty());
+        let mut directory = Directory { awaited: self.awaited.0, tracks_facts, ..Directory::default() };
         for (plan, group) in self.running.iter().filter(|(plan, _)| plan.settings.lease.is_some()) {
             directory.groups.push((plan.clone(), group.clone()));
             for (position, (member, settings)) in plan.members.iter().zip(&plan.settings.members).enumerate() {

@@ -1,6 +1,6 @@
 //! A connection on which calls are made one after the other.
 
-use super::{Answered, Request, held};
+use super::{Answered, Facts, Request, held};
 use crate::actor::GroupMessage;
 use crate::kernel::{Interface, InterfaceAddress, Interfaces};
 use anyhow::{Context, Result};
@@ -22,6 +22,8 @@ pub(super) enum Job {
     Drop(Tenure),
     /// List the ports with their addresses.
     Ports,
+    /// List the facts.
+    Facts,
     /// List the tenures that are held.
     Tenures,
     /// Say that everything is there that is to be there.
@@ -34,6 +36,8 @@ pub(super) enum News {
     Claimed(u64),
     /// The ports.
     Ports(Interfaces),
+    /// The facts.
+    Facts(Facts),
     /// The tenures that are held.
     Tenures(Vec<Tenure>),
 }
@@ -77,6 +81,11 @@ async fn perform(client: &mut Client, job: Job) -> Result<Option<News>> {
             None
         }
         Job::Ports => Some(News::Ports(ports(client).await?)),
+        Job::Facts => {
+            let rows = client.list(Query::Facts).await?.into_iter();
+            let fact = |row| if let Row::Fact(row) = row { Some((row.fact.name, row.fact.holds)) } else { None };
+            Some(News::Facts(rows.filter_map(fact).collect()))
+        }
         Job::Tenures => {
             let rows = client.list(Query::Tenures).await?.into_iter();
             let tenures = rows.filter_map(|row| if let Row::Tenure(row) = row { Some(row.tenure) } else { None });

@@ -9,6 +9,7 @@
 //!      └─answers, messages──┴◄── events, what is received
 //! ```
 
+mod facts;
 mod held;
 mod lane;
 mod session;
@@ -23,6 +24,7 @@ use anyhow::Result;
 use api::config::Config;
 use api::ipc::RefusalKind;
 use api::vrrp::{TenureCall, WatchedRouter};
+use facts::Memory;
 use ractor::ActorRef;
 use session::Session;
 use std::path::PathBuf;
@@ -31,6 +33,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
 
+pub(crate) use facts::Facts;
 pub(crate) use held::tenure;
 
 /// How long to wait before connecting again.
@@ -61,11 +64,13 @@ pub(crate) struct Directory {
     pub(crate) routers: Vec<(WatchedRouter, ActorRef<GroupMessage>, usize)>,
     /// Whether the dataplane waits for vrrpd to say that everything is there, even if that is nothing.
     pub(crate) awaited: bool,
+    /// Whether a group tracks a fact, wherever it lives.
+    pub(crate) tracks_facts: bool,
 }
 
 impl Directory {
     fn needs_dataplane(&self) -> bool {
-        self.awaited || !self.groups.is_empty()
+        self.awaited || self.tracks_facts || !self.groups.is_empty()
     }
 
     fn watched(&self) -> impl Iterator<Item = &WatchedRouter> {
@@ -117,12 +122,14 @@ pub(crate) struct Dataplane {
     pub(crate) directory: watch::Receiver<Arc<Directory>>,
     /// The ports, as interfaces.
     pub(crate) ports: watch::Sender<Arc<Interfaces>>,
+    /// What daemons have found out.
+    pub(crate) facts: watch::Sender<Arc<Facts>>,
 }
 
 impl Dataplane {
     /// Keeps up the connection while somebody needs one.
     pub(crate) async fn run(mut self) {
-        let mut told = false;
+        let (mut told, mut memory) = (false, Memory::default());
         loop {
             let directory = Arc::clone(&self.directory.borrow_and_update());
             if !directory.needs_dataplane() {
@@ -135,7 +142,7 @@ impl Dataplane {
                 Ok(session) => {
                     info!(boot_id = %session.boot, "connected to the dataplane");
                     told = false;
-                    session.run(&mut self).await
+                    session.run(&mut self, &mut memory).await
                 }
                 Err(error) => Err(error),
             };

@@ -1,5 +1,6 @@
 //! One connection to a dataplane, from its beginning until it breaks or others are to be watched.
 
+use super::facts::Memory;
 use super::lane::{self, Job, News};
 use super::{Connected, Dataplane, Directory, Request, held};
 use crate::Time;
@@ -15,6 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
@@ -59,7 +61,7 @@ impl Session {
     }
 
     /// Serves until the connection breaks, or others are to be watched.
-    pub(super) async fn run(self, dataplane: &mut Dataplane) -> Result<()> {
+    pub(super) async fn run(self, dataplane: &mut Dataplane, memory: &mut Memory) -> Result<()> {
         let Session { boot, calls, renewals, events, watched, directory, filled } = self;
         let (tell, news) = mpsc::unbounded_channel();
         let (to_calls, of_calls) = mpsc::unbounded_channel();
@@ -78,6 +80,7 @@ impl Session {
             greeted: Vec::new(),
             has_said_filled: false,
             ports: Listing::Idle,
+            facts: Listing::Idle,
             claims: Vec::new(),
             calls: to_calls,
             renewals: to_renewals,
@@ -87,20 +90,36 @@ impl Session {
                 ended?;
                 bail!("nothing more can be asked");
             }
-            outcome = desk.run(dataplane, events, watched, news) => outcome?,
+            outcome = desk.run(dataplane, memory, events, watched, news) => outcome?,
         }
         // What was asked is done before others are watched.
         lanes.await.map(drop)
     }
 }
 
-/// Whether the ports are being listed.
-#[derive(PartialEq)]
+/// Whether something is being listed.
+#[derive(Clone, Copy, PartialEq)]
 enum Listing {
     Idle,
     Asked,
     /// What is being listed may be out of date.
     Stale,
+}
+
+impl Listing {
+    /// Something has changed; says whether to ask for it.
+    fn begin(&mut self) -> bool {
+        let is_idle = *self == Listing::Idle;
+        *self = if is_idle { Listing::Asked } else { Listing::Stale };
+        is_idle
+    }
+
+    /// It was listed; says whether to ask again.
+    fn end(&mut self) -> bool {
+        let is_stale = *self == Listing::Stale;
+        *self = if is_stale { Listing::Asked } else { Listing::Idle };
+        is_stale
+    }
 }
 
 /// Where everything meets: nothing here waits for an answer.
@@ -112,6 +131,7 @@ struct Desk {
     greeted: Vec<ActorId>,
     has_said_filled: bool,
     ports: Listing,
+    facts: Listing,
     /// The claims that are under way.
     claims: Vec<u64>,
     calls: UnboundedSender<Job>,
@@ -122,17 +142,19 @@ impl Desk {
     async fn run(
         mut self,
         dataplane: &mut Dataplane,
+        memory: &mut Memory,
         mut events: Events,
         mut watched: VrrpEvents,
         mut news: UnboundedReceiver<News>,
     ) -> Result<()> {
         self.list_ports();
+        self.list_facts();
         self.call(Job::Tenures);
         let mut told = false;
         loop {
             tokio::select! {
                 Some(request) = dataplane.requests.recv() => self.pass_on(request),
-                Some(news) = news.recv() => self.take(news, dataplane),
+                Some(news) = news.recv() => self.take(news, dataplane, memory),
                 event = events.next() => self.follow(event?),
                 event = watched.next() => match event? {
                     VrrpEvent::Received(received) => deliver(&self.directory, received),
@@ -178,26 +200,31 @@ impl Desk {
     }
 
     fn list_ports(&mut self) {
-        if self.ports == Listing::Idle {
+        if self.ports.begin() {
             self.call(Job::Ports);
-            self.ports = Listing::Asked;
-        } else {
-            self.ports = Listing::Stale;
         }
     }
 
-    fn take(&mut self, news: News, dataplane: &Dataplane) {
+    fn list_facts(&mut self) {
+        if self.facts.begin() {
+            self.call(Job::Facts);
+        }
+    }
+
+    fn take(&mut self, news: News, dataplane: &Dataplane, memory: &mut Memory) {
         match news {
             News::Claimed(id) => self.claims.retain(|claim| *claim != id),
             News::Ports(ports) => {
-                let ports = Arc::new(ports);
-                dataplane.ports.send_if_modified(|known| {
-                    let changed = *known != ports;
-                    *known = ports;
-                    changed
-                });
-                if std::mem::replace(&mut self.ports, Listing::Idle) == Listing::Stale {
-                    self.list_ports();
+                publish(&dataplane.ports, ports);
+                if self.ports.end() {
+                    self.call(Job::Ports);
+                }
+            }
+            News::Facts(facts) => {
+                let known = memory.learn(self.boot, facts, &dataplane.facts.borrow());
+                publish(&dataplane.facts, known);
+                if self.facts.end() {
+                    self.call(Job::Facts);
                 }
             }
             News::Tenures(held) => self.greet(held),
@@ -235,13 +262,27 @@ impl Desk {
                     let _ = group.cast(GroupMessage::Tell(crate::Input::Filled));
                 }
             }
-            Event::Link { .. } | Event::Missed(_) => self.list_ports(),
-            Event::Changed { change, .. } if change.key().is_some_and(|key| key.kind() == ObjectKind::Address) => {
+            Event::Link { .. } => self.list_ports(),
+            Event::Missed(_) => {
                 self.list_ports();
+                self.list_facts();
             }
-            Event::Changed { .. } => (),
+            Event::Changed { change, .. } => match change.key().map(|key| key.kind()) {
+                Some(ObjectKind::Address) => self.list_ports(),
+                Some(ObjectKind::Fact) => self.list_facts(),
+                _ => (),
+            },
         }
     }
+}
+
+/// Lets those who look at something know that it is another now.
+fn publish<T: PartialEq>(known: &watch::Sender<Arc<T>>, new: T) {
+    known.send_if_modified(|known| {
+        let changed = **known != new;
+        *known = Arc::new(new);
+        changed
+    });
 }
 
 /// Hands a message to whom it is for: the second byte says to which virtual router.

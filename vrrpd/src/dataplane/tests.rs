@@ -68,7 +68,8 @@ impl Fake {
         let (requests, asked) = mpsc::unbounded_channel();
         let directory = watch::Sender::new(Arc::new(directory));
         let ports = watch::Sender::new(Arc::new(Interfaces::new()));
-        let dataplane = Dataplane { socket, requests: asked, directory: directory.subscribe(), ports };
+        let (facts, directory_read) = (watch::Sender::new(Arc::new(Facts::new())), directory.subscribe());
+        let dataplane = Dataplane { socket, requests: asked, directory: directory_read, ports, facts };
         Fake { state, dataplane: tokio::spawn(dataplane.run()), requests, directory, server, _files: files }
     }
 
@@ -212,6 +213,7 @@ fn directory(groups: &[(&GroupPlan, &Listener)]) -> Directory {
         groups: groups.iter().map(|(plan, listener)| ((*plan).clone(), listener.actor.clone())).collect(),
         routers: groups.iter().map(router).collect(),
         awaited: false,
+        tracks_facts: false,
     }
 }
 

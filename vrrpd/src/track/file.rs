@@ -1,6 +1,6 @@
 //! A file with a number in it.
 
-use super::Facts;
+use super::Findings;
 use crate::kernel::readable;
 use api::config::TrackFile;
 use nix::libc::O_NONBLOCK;
@@ -62,13 +62,13 @@ impl Reader {
     }
 
     /// Reads it whenever something happens in its directory; never ends.
-    pub(super) async fn watch(mut self, facts: watch::Sender<Facts>) {
+    pub(super) async fn watch(mut self, findings: watch::Sender<Findings>) {
         loop {
             // Before it is read, lest a change goes unnoticed.
             let changes = changes(self.file.file.parent().unwrap_or(Path::new("/")));
             let number = self.read();
-            facts.send_if_modified(|facts| {
-                let known = facts.files.get_mut(&self.file.name).filter(|known| **known != number);
+            findings.send_if_modified(|findings| {
+                let known = findings.files.get_mut(&self.file.name).filter(|known| **known != number);
                 known.map(|known| *known = number).is_some()
             });
             match changes {
@@ -131,12 +131,12 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let reader = reader(&directory);
         let (path, other) = (reader.file.file.clone(), directory.path().join("other"));
-        let facts = watch::Sender::new(Facts::default());
-        facts.send_modify(|facts| facts.files.extend([("load".to_owned(), 0)]));
-        let mut seen = facts.subscribe();
-        let task = tokio::spawn(reader.watch(facts.clone()));
+        let findings = watch::Sender::new(Findings::default());
+        findings.send_modify(|findings| findings.files.extend([("load".to_owned(), 0)]));
+        let mut seen = findings.subscribe();
+        let task = tokio::spawn(reader.watch(findings.clone()));
         let mut until = async |number: i64| {
-            let found = seen.wait_for(|facts| facts.files["load"] == number);
+            let found = seen.wait_for(|findings| findings.files["load"] == number);
             tokio::time::timeout(Duration::from_secs(60), found).await.expect("in time").expect("it is watched");
         };
         fs::create_dir(path.parent().unwrap()).unwrap();

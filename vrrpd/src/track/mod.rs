@@ -1,4 +1,4 @@
-//! What instances track beside interfaces: scripts, which the runner runs, and files. Each is watched once, by a task of
+//! What instances track beside interfaces and facts of the dataplane: scripts, which the runner runs, and files. Each is watched once, by a task of
 //! its own, however many track it.
 
 mod file;
@@ -17,7 +17,7 @@ pub use verdict::{Outcome, Verdict};
 
 /// What is known of scripts and files, by their names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Facts {
+pub(crate) struct Findings {
     pub(crate) scripts: BTreeMap<String, Verdict>,
     pub(crate) files: BTreeMap<String, i64>,
 }
@@ -26,7 +26,7 @@ pub(crate) struct Facts {
 pub(crate) struct Trackers {
     /// Where the runner listens.
     runner: PathBuf,
-    facts: watch::Sender<Facts>,
+    findings: watch::Sender<Findings>,
     scripts: Vec<(Script, Task)>,
     files: Vec<Task>,
 }
@@ -34,38 +34,39 @@ pub(crate) struct Trackers {
 impl Trackers {
     /// None yet.
     pub(crate) fn new(runner: PathBuf) -> Self {
-        Self { runner, facts: watch::Sender::new(Facts::default()), scripts: Vec::new(), files: Vec::new() }
+        Self { runner, findings: watch::Sender::new(Findings::default()), scripts: Vec::new(), files: Vec::new() }
     }
 
     /// What they find out.
-    pub(crate) fn facts(&self) -> watch::Receiver<Facts> {
-        self.facts.subscribe()
+    pub(crate) fn findings(&self) -> watch::Receiver<Findings> {
+        self.findings.subscribe()
     }
 
     /// Watches these and no others. Files are read anew. What is watched already stays what it is until it changes.
     pub(crate) fn configure(&mut self, scripts: Vec<Script>, files: &[TrackFile]) {
         let mut before = std::mem::take(&mut self.scripts);
         self.files.clear();
-        let mut facts = Facts::default();
+        let mut findings = Findings::default();
         for script in scripts {
-            let known = self.facts.borrow().scripts.get(&script.name).copied();
+            let known = self.findings.borrow().scripts.get(&script.name).copied();
             let verdict = known.unwrap_or_else(|| Verdict::new(script.rise, script.fall));
             let verdict = verdict.counted(script.rise, script.fall);
-            facts.scripts.insert(script.name.clone(), verdict);
+            findings.scripts.insert(script.name.clone(), verdict);
             let kept = before.iter().position(|(running, _)| *running == script).map(|at| before.swap_remove(at));
-            let task = || Task::spawn(script::watch(script.clone(), self.runner.clone(), verdict, self.facts.clone()));
+            let task =
+                || Task::spawn(script::watch(script.clone(), self.runner.clone(), verdict, self.findings.clone()));
             let next = kept.unwrap_or_else(|| (script.clone(), task()));
             self.scripts.push(next);
         }
         let mut readers = Vec::new();
         for file in files {
-            let mut reader = file::Reader::new(file.clone(), self.facts.borrow().files.get(&file.name).copied());
-            facts.files.insert(file.name.clone(), reader.read());
+            let mut reader = file::Reader::new(file.clone(), self.findings.borrow().files.get(&file.name).copied());
+            findings.files.insert(file.name.clone(), reader.read());
             readers.push(reader);
         }
         // Before the tasks run: there is no await in here.
-        self.facts.send_replace(facts);
-        let watch = |reader: file::Reader| Task::spawn(reader.watch(self.facts.clone()));
+        self.findings.send_replace(findings);
+        let watch = |reader: file::Reader| Task::spawn(reader.watch(self.findings.clone()));
         self.files = readers.into_iter().map(watch).collect();
     }
 }

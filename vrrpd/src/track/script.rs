@@ -1,6 +1,6 @@
 //! A script that is run again and again.
 
-use super::{Facts, Outcome, Verdict};
+use super::{Findings, Outcome, Verdict};
 use api::config::Script;
 use api::runner::{Ended, Run, RunError, run};
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
 /// Has the runner run it each interval, beginning now; never ends.
-pub(super) async fn watch(script: Script, runner: PathBuf, mut verdict: Verdict, facts: watch::Sender<Facts>) {
+pub(super) async fn watch(script: Script, runner: PathBuf, mut verdict: Verdict, findings: watch::Sender<Findings>) {
     let command =
         Run { argv: script.command.argv([]), environment: Vec::new(), timeout: script.timeout, outlives_client: false };
     let mut due = interval(script.interval);
@@ -24,8 +24,8 @@ pub(super) async fn watch(script: Script, runner: PathBuf, mut verdict: Verdict,
         if verdict.is_up() != was_up {
             say(&script.name, &outcome);
         }
-        facts.send_if_modified(|facts| {
-            let known = facts.scripts.get_mut(&script.name).filter(|known| **known != verdict);
+        findings.send_if_modified(|findings| {
+            let known = findings.scripts.get_mut(&script.name).filter(|known| **known != verdict);
             known.map(|known| *known = verdict).is_some()
         });
     }

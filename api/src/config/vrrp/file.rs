@@ -170,6 +170,8 @@ announcing_section! {
         #[serde(default)]
         track_file: Vec<TrackedSection>,
         #[serde(default)]
+        track_fact: Vec<TrackedSection>,
+        #[serde(default)]
         notify_master: Option<Spanned<String>>,
         #[serde(default)]
         notify_backup: Option<Spanned<String>>,
@@ -194,6 +196,8 @@ pub(super) struct SyncGroupSection {
     #[serde(default)]
     track_file: Vec<TrackedSection>,
     #[serde(default)]
+    track_fact: Vec<TrackedSection>,
+    #[serde(default)]
     notify_master: Option<Spanned<String>>,
     #[serde(default)]
     notify_backup: Option<Spanned<String>>,
@@ -214,6 +218,7 @@ macro_rules! moving_section {
                     interfaces: &self.track_interface,
                     scripts: &self.track_script,
                     files: &self.track_file,
+                    facts: &self.track_fact,
                 }
             }
 
@@ -238,6 +243,7 @@ pub(super) struct TrackingSection<'s> {
     pub(super) interfaces: &'s [TrackedSection],
     pub(super) scripts: &'s [TrackedSection],
     pub(super) files: &'s [TrackedSection],
+    pub(super) facts: &'s [TrackedSection],
 }
 
 /// The keys that begin with `notify`.

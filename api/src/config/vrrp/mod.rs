@@ -84,6 +84,8 @@ pub struct Tracking {
     pub scripts: Vec<Tracked>,
     /// Files of [`Vrrp::files`], by the number in them.
     pub files: Vec<Tracked>,
+    /// Facts of the dataplane, by whether they hold.
+    pub facts: Vec<Tracked>,
 }
 
 /// Something whose state counts.
@@ -91,8 +93,8 @@ pub struct Tracking {
 pub struct Tracked {
     /// Its name.
     pub name: String,
-    /// Of an interface or a script, -253 to 253: added to the priority while it is up, or taken off while it is down if
-    /// negative; 0: without it, the instance cannot be master. Of a file, -254 to 254: what its number is multiplied by
+    /// Of an interface, a script or a fact, -253 to 253: added to the priority while it is up, has succeeded or holds, or
+    /// taken off while it is not so if negative; 0: without it, the instance cannot be master. Of a file, -254 to 254: what its number is multiplied by
     /// before it is added; 0: the instance can be master only while the number is 0.
     pub weight: i16,
 }

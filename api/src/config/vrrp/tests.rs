@@ -90,6 +90,7 @@ garp_lower_prio_repeat = 3
 garp_interval = 0.001
 lower_prio_no_advert = false
 track_interface = [{ name = "eth1" }, { name = "eth2", weight = -20 }]
+track_fact = [{ name = "quorum:10.0.0.100" }, { name = "open", weight = 5 }]
 
 [[vrrp.instance]]
 name = "VI_2"
@@ -124,6 +125,8 @@ group = ["VI_3", "VI_1"]
     assert!(!one.lower_prio_no_advert && two.lower_prio_no_advert);
     let tracked = [("eth1", 0), ("eth2", -20)].map(|(name, weight)| Tracked { name: name.into(), weight });
     assert_eq!(one.tracking.interfaces, tracked);
+    let facts = [("quorum:10.0.0.100", 0), ("open", 5)].map(|(name, weight)| Tracked { name: name.into(), weight });
+    assert_eq!(one.tracking.facts, facts);
     assert!(two.is_ipv6(), "with a VRID of its family's own");
     assert_eq!((two.announcements.master, two.lower_prio), (rounds(1, 5.0), rounds(1, 5.0)));
     assert_eq!((three.version, three.source), (Version::V2, Some("10.1.0.1".parse().unwrap())));
@@ -131,7 +134,7 @@ group = ["VI_3", "VI_1"]
     let [group] = &config.vrrp.sync_groups[..] else { panic!("{:?}", config.vrrp.sync_groups) };
     assert_eq!((group.name.as_str(), &group.members[..]), ("VG_1", &[2, 0][..]));
     let [warning] = &config.warnings[..] else { panic!("{:?}", config.warnings) };
-    assert!(warning.starts_with("x.toml:43: auth_pass protects nothing"), "{warning}");
+    assert!(warning.starts_with("x.toml:44: auth_pass protects nothing"), "{warning}");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use super::file::{NotifyingSection, ScriptSection, TrackFileSection, TrackedSect
 use super::{Notify, Script, TrackFile, Tracked, Tracking};
 use crate::config::error::{Source, closest};
 use crate::config::{CommandLine, ConfigError};
+use crate::object::Fact;
 
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
 const MIN_PERIOD: Duration = Duration::from_millis(10);
@@ -107,7 +108,13 @@ impl<'a> Trackables<'a> {
             let default = self.find(given, "tracked file", known)?;
             Ok(weigh(given, MAX_FILE_WEIGHT)?.unwrap_or(default))
         })?;
-        Ok(Tracking { interfaces, scripts, files })
+        let facts = self.each("fact", section.facts, |given| {
+            if let Some(reason) = Fact::not_a_name(given.name.get_ref()) {
+                return Err(self.source.wrong(&given.name.span(), reason));
+            }
+            Ok(weigh(given, MAX_WEIGHT)?.unwrap_or_default())
+        })?;
+        Ok(Tracking { interfaces, scripts, files, facts })
     }
 
     /// Each once, with its weight.
