@@ -76,12 +76,17 @@ SOAK ?= 600
 FUZZ ?= 1000000
 
 .PHONY: soak
-soak: packages soak-simulation soak-fuzz ## Tests at full size: SOAK=seconds, FUZZ=runs, then the lab at full size
+soak: packages soak-simulation soak-fuzz boot ## Tests at full size: SOAK=seconds, FUZZ=runs, then the lab at full size
 	cargo build --locked --workspace --all-targets
 	SLUICE_TRANSFER_MIB=1024 SLUICE_RESTARTS=20 SLUICE_REQUESTS=10000 SLUICE_CHANGES=2000 SLUICE_CONNECTIONS=500 \
 	    SLUICE_MALFORMED=100000 SLUICE_MEASURE=1 SLUICE_SERVICES=10000 SLUICE_ADVERTS=1000 SLUICE_VRRPD_RESTARTS=100 \
 	    SLUICE_ELECTIONS=100 \
 	    cargo test --locked --workspace --test '0*' --test '1*' -- --nocapture
+
+.PHONY: boot
+boot: packages ## Boot the units under a systemd of their own, in a container that changes nothing here (as root)
+	cargo build --locked --workspace --bins
+	cargo test --locked -p sluice-integration --test 180_boot -- --ignored
 
 .PHONY: bench
 bench: packages ## Measure, and write target/bench/report.json (QUICK=1 is over in three minutes)

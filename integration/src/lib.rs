@@ -16,6 +16,7 @@ mod capture;
 mod cli;
 pub mod cluster;
 mod command;
+pub mod container;
 pub mod crowd;
 mod dataplane;
 mod error;
