@@ -7,8 +7,8 @@ use crate::buffer::{Buffer, HeapBuffer};
 use crate::checksum;
 use crate::ethernet::{self, EtherType};
 use crate::tcp::Flags;
-use crate::{MacAddr, arp::Arp, icmp, ipv4, tcp, udp};
-use std::net::{Ipv4Addr, SocketAddrV4};
+use crate::{MacAddr, arp::Arp, icmp, icmpv6, ipv4, ipv6, ndp, tcp, udp};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4};
 use zerocopy::IntoBytes;
 use zerocopy::byteorder::network_endian::U16;
 
@@ -102,6 +102,36 @@ pub fn ipv4(src: Ipv4Addr, dst: Ipv4Addr, protocol: u8, payload: &[u8]) -> Vec<u
     let ethernet = ethernet::Header::new(DESTINATION, SOURCE, EtherType::IPV4);
     let header = ipv4::Header::new(src, dst, protocol, 64, payload.len() as u16);
     [ethernet.as_bytes(), header.as_bytes(), payload].concat()
+}
+
+/// An IPv6 packet around any `payload`.
+///
+/// # Panics
+/// If `payload` is longer than 65,535 bytes.
+pub fn ipv6((src, dst): (Ipv6Addr, Ipv6Addr), next_header: u8, hop_limit: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(payload.len()).expect("the payload fits an IPv6 packet");
+    let ethernet = ethernet::Header::new(DESTINATION, SOURCE, EtherType::IPV6);
+    let header = ipv6::Header::new(src, dst, next_header, hop_limit, length);
+    [ethernet.as_bytes(), header.as_bytes(), payload].concat()
+}
+
+/// An ICMPv6 message, whose checksum is made right.
+///
+/// # Panics
+/// If it is shorter than its header, or longer than 65,535 bytes.
+pub fn icmpv6((src, dst): (Ipv6Addr, Ipv6Addr), hop_limit: u8, mut message: Vec<u8>) -> Vec<u8> {
+    assert!(icmpv6::finish(src, dst, &mut message), "the header is there");
+    ipv6((src, dst), ipv6::ICMPV6, hop_limit, &message)
+}
+
+/// The neighbour solicitation of the station `mac`, `src` for `target`, to the target's group.
+pub fn solicitation(mac: MacAddr, src: Ipv6Addr, target: Ipv6Addr) -> Vec<u8> {
+    let mut message = [&[icmpv6::NEIGHBOUR_SOLICITATION, 0, 0, 0, 0, 0, 0, 0], &target.octets()[..]].concat();
+    if !src.is_unspecified() {
+        message.extend([&[1, 1], mac.as_bytes()].concat());
+    }
+    let group = ipv6::solicited_node(target);
+    addressed(icmpv6((src, group), ndp::HOP_LIMIT, message), mac, ipv6::multicast_mac(group))
 }
 
 /// The broadcast ARP request of the station `mac`, `ip` for `target_ip`.

@@ -2,8 +2,9 @@
 
 use crate::buffer::{Buffer, HeapBuffer, RxChecksum};
 use crate::checksum::{Delta, ones_complement};
+use crate::ipv6::{self, Ipv6};
 use crate::tcp::{options, toa};
-use crate::{MacAddr, arp, ethernet, icmp, ipv4, tcp, udp, vrrp};
+use crate::{MacAddr, arp, ethernet, icmp, icmpv6, ipv4, ndp, tcp, udp, vrrp};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Every parser over the same bytes: what one lets pass must lie within them.
@@ -19,6 +20,9 @@ pub fn parsers(bytes: &[u8]) {
             assert!(20 <= packet.header_len && packet.header_len <= packet.total_len);
             assert!(packet.total_len <= bytes.len());
         }
+    }
+    if let Ok(packet) = ipv6::parse(bytes) {
+        assert!((ipv6::HEADER_LEN..=bytes.len()).contains(&packet.total_len));
     }
     if let Ok(segment) = tcp::parse(bytes) {
         assert!(segment.header_len <= bytes.len());
@@ -36,6 +40,31 @@ pub fn parsers(bytes: &[u8]) {
         assert_eq!(sound.is_ok(), icmp::parse(&reply).is_ok());
     } else {
         assert_eq!(reply, bytes);
+    }
+}
+
+/// The bytes as a neighbour solicitation of a host or of nobody, to the group of its target: whoever is believed gets a
+/// sound answer.
+pub fn solicitation(bytes: &[u8]) {
+    let target: [u8; 16] = bytes.get(8..24).and_then(|target| target.try_into().ok()).unwrap_or_default();
+    let dst = ipv6::solicited_node(target.into());
+    for src in [Ipv6Addr::UNSPECIFIED, Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 2)] {
+        let total_len = ipv6::HEADER_LEN + bytes.len();
+        let ip = Ipv6 { total_len, next_header: ipv6::ICMPV6, hop_limit: ndp::HOP_LIMIT, src, dst };
+        let _ = ndp::parse_solicitation(&ip, bytes);
+        let mut message = bytes.to_vec();
+        if !icmpv6::finish(src, dst, &mut message) {
+            continue;
+        }
+        let Ok(solicitation) = ndp::parse_solicitation(&ip, &message) else { continue };
+        assert_eq!((solicitation.source, solicitation.target.octets()), (src, target));
+        let mut answer = HeapBuffer::new(bytes);
+        assert!(solicitation.answer(MacAddr::nil(), MacAddr::nil()).write(&mut answer));
+        let packet = &answer.bytes()[ethernet::HEADER_LEN..];
+        let sent = ipv6::parse(packet).expect("a sound header");
+        assert_eq!(sent.total_len, packet.len());
+        assert!(icmpv6::parse(sent.src, sent.dst, &packet[ipv6::HEADER_LEN..]).is_ok());
+        assert!(sent.dst == src || sent.dst == ipv6::ALL_NODES && src.is_unspecified());
     }
 }
 

@@ -88,12 +88,17 @@ pub fn finish(message: &mut [u8]) -> bool {
 /// addresses is the caller's; that changes no checksum.
 #[must_use]
 pub fn make_echo_reply(message: &mut [u8]) -> bool {
+    make_reply(message, ECHO_REQUEST, ECHO_REPLY)
+}
+
+/// Turns a message of type `request` into one of type `reply`, and says whether it was one.
+pub(crate) fn make_reply(message: &mut [u8], request: u8, reply: u8) -> bool {
     let Some(header) = Header::view_mut(message) else { return false };
-    if (header.message_type, header.code) != (ECHO_REQUEST, 0) {
+    if (header.message_type, header.code) != (request, 0) {
         return false;
     }
-    let delta = Delta::NONE.replace16(u16::from(ECHO_REQUEST) << 8, u16::from(ECHO_REPLY) << 8);
-    header.message_type = ECHO_REPLY;
+    let delta = Delta::NONE.replace16(u16::from(request) << 8, u16::from(reply) << 8);
+    header.message_type = reply;
     // 0 and 0xffff are the same number, but over a reply of nothing but zeros only 0xffff verifies.
     header.checksum.set(match delta.apply(header.checksum.get()) {
         0 => 0xffff,

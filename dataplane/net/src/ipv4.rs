@@ -1,5 +1,6 @@
 //! IPv4 (RFC 791).
 
+use crate::MacAddr;
 use crate::buffer::RxChecksum;
 use crate::checksum::{self, Delta};
 use std::net::Ipv4Addr;
@@ -138,6 +139,12 @@ pub fn finish(packet: &mut [u8]) -> bool {
         header.checksum.set(sum);
     }
     true
+}
+
+/// Where frames for a group go (RFC 1112, 6.4).
+pub const fn multicast_mac(group: Ipv4Addr) -> MacAddr {
+    let [_, a, b, c] = group.octets();
+    MacAddr::new(0x01, 0x00, 0x5e, a & 0x7f, b, c)
 }
 
 /// Overwrites by padding those options that only the first fragment of a packet has (RFC 791, 3.1, "Options").
@@ -355,6 +362,12 @@ mod tests {
         assert_eq!((quoted.header_len, quoted.total_len, quoted.src), (20, 1500, SRC));
         assert_eq!(parse_quoted(&bytes[..19]), Err(Ipv4Error::Truncated));
         assert_eq!(parse_quoted(&packet(|h| h.version_ihl = 0x47)), Err(Ipv4Error::Truncated));
+    }
+
+    #[test]
+    fn groups_have_mac_addresses() {
+        let mac = multicast_mac(Ipv4Addr::new(239, 129, 2, 3));
+        assert_eq!(mac, MacAddr::new(1, 0, 0x5e, 1, 2, 3), "of 23 bits");
     }
 
     #[test]

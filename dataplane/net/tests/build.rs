@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use sluice_net::build::{self, DESTINATION, SOURCE};
 use sluice_net::tcp::Flags;
 use sluice_net::{MacAddr, RxChecksum};
-use std::net::SocketAddrV4;
+use std::net::{Ipv6Addr, SocketAddrV4};
 
 fn ends() -> (SocketAddrV4, SocketAddrV4) {
     ("10.0.0.1:1025".parse().expect("an address"), "203.0.113.9:80".parse().expect("an address"))
@@ -61,6 +61,24 @@ fn arp_frames() {
     assert_eq!(seen.operation, etherparse::ArpOperation::REPLY);
     assert_eq!((seen.sender_mac, seen.sender_ipv4), (owner.into_array(), owner_ip));
     assert_eq!((seen.target_mac, seen.target_ipv4), (asker.into_array(), asker_ip));
+}
+
+#[test]
+fn neighbour_solicitations() {
+    let mac = MacAddr::new(2, 0, 0, 0, 0, 1);
+    let [host, target] = ["fe80::1", "fe80::100"].map(|text| text.parse::<Ipv6Addr>().expect("an address"));
+    for (source, length) in [(host, 86), (Ipv6Addr::UNSPECIFIED, 78)] {
+        let frame = build::solicitation(mac, source, target);
+        assert_eq!((frame.len(), &frame[..6]), (length, &[0x33, 0x33, 0xff, 0, 1, 0][..]));
+        let packet = SlicedPacket::from_ethernet(&frame).expect("a sound frame");
+        let Some(NetSlice::Ipv6(ip)) = packet.net else { panic!("not IPv6") };
+        let header = ip.header();
+        assert_eq!((header.source_addr(), header.hop_limit()), (source, 255));
+        assert_eq!(header.destination_addr(), "ff02::1:ff00:100".parse::<Ipv6Addr>().expect("an address"));
+        let Some(TransportSlice::Icmpv6(icmp)) = packet.transport else { panic!("not ICMPv6") };
+        assert_eq!(icmp.type_u8(), 135);
+        assert!(icmp.is_checksum_valid(header.source(), header.destination()));
+    }
 }
 
 #[test]

@@ -70,7 +70,32 @@ fn vrrp_messages() -> impl Strategy<Value = Vec<u8>> {
     )
 }
 
+/// Neighbour solicitations with options of likely kinds, with lengths that are mostly right.
+fn solicitations() -> impl Strategy<Value = Vec<u8>> {
+    let option = (0u8..6, prop::option::weighted(0.1, 0u8..4), any::<[u8; 6]>())
+        .prop_map(|(kind, wrong_units, value)| [&[kind, wrong_units.unwrap_or(1)], &value[..]].concat());
+    let edits = prop::collection::vec((any::<Index>(), any::<u8>()), 0..2);
+    (any::<[u8; 16]>(), prop::collection::vec(option, 0..4), edits).prop_map(|(target, options, edits)| {
+        let mut message = [&[135, 0, 0, 0, 0, 0, 0, 0], &target[..], &options.concat()].concat();
+        for (at, value) in edits {
+            let at = at.index(message.len());
+            message[at] = value;
+        }
+        message
+    })
+}
+
 proptest! {
+    #[test]
+    fn solicitation_over_noise(bytes in bytes()) {
+        fuzz::solicitation(&bytes);
+    }
+
+    #[test]
+    fn solicitation_over_likely_messages(message in solicitations()) {
+        fuzz::solicitation(&message);
+    }
+
     #[test]
     fn vrrp_over_noise(bytes in bytes()) {
         fuzz::vrrp(&bytes);

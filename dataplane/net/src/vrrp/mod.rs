@@ -4,15 +4,16 @@
 //! what a router was configured with. Every way to fail is one [`VrrpError`], which counts it.
 
 mod error;
+mod list;
 mod parse;
 mod write;
 
 pub use error::VrrpError;
+pub use list::AddressList;
 pub use parse::parse;
 pub use write::Unwritable;
 
-use crate::MacAddr;
-use crate::checksum;
+use crate::{MacAddr, checksum, ipv4, ipv6};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU8;
@@ -28,6 +29,10 @@ pub const TTL: u8 = 255;
 pub const GROUP_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
 /// Where advertisements go over IPv6.
 pub const GROUP_V6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12);
+/// Where frames for [`GROUP_V4`] go.
+pub const GROUP_MAC_V4: MacAddr = ipv4::multicast_mac(GROUP_V4);
+/// Where frames for [`GROUP_V6`] go.
+pub const GROUP_MAC_V6: MacAddr = ipv6::multicast_mac(GROUP_V6);
 /// Priority of a master that stops: its last will.
 pub const PRIORITY_STOP: u8 = 0;
 /// Priority of the router whose own addresses the virtual ones are.
@@ -205,7 +210,16 @@ impl Envelope {
         }
     }
 
-    const fn hops(&self) -> u8 {
+    /// Receiver.
+    pub const fn destination(&self) -> IpAddr {
+        match *self {
+            Self::V4 { destination, .. } => IpAddr::V4(destination),
+            Self::V6 { destination, .. } => IpAddr::V6(destination),
+        }
+    }
+
+    /// Hops left.
+    pub const fn hops(&self) -> u8 {
         match *self {
             Self::V4 { ttl, .. } => ttl,
             Self::V6 { hop_limit, .. } => hop_limit,
