@@ -1,6 +1,6 @@
 //! Where the engine's packets and notes go, and where its own packets come from.
 
-use std::net::Ipv4Addr;
+use net::vrrp::Envelope;
 
 use crate::id::{InterfaceId, WorkerId};
 use crate::kernel::KernelClass;
@@ -14,12 +14,8 @@ pub struct Heard<'a> {
     pub interface: InterfaceId,
     /// When.
     pub at: Time,
-    /// Who sent it.
-    pub source: Ipv4Addr,
-    /// To whom.
-    pub destination: Ipv4Addr,
-    /// The TTL it had left.
-    pub ttl: u8,
+    /// What matters of its packet.
+    pub ip: Envelope,
     /// The payload of the IP packet.
     pub message: &'a [u8],
 }

@@ -5,14 +5,12 @@ use std::net::Ipv4Addr;
 use net::ethernet::{self, Class, EtherType};
 use net::ipv4::{self, Ipv4, Ipv4Error};
 use net::tcp::{self, Tcp};
-use net::{Buffer, MacAddr, arp, udp, vrrp};
+use net::vrrp::{self, Envelope, GROUP_MAC_V4};
+use net::{Buffer, MacAddr, arp, udp};
 
 use crate::drop_reason::DropReason;
 use crate::flow::FlowKey;
 use crate::icmp_error::Quote;
-
-/// Where frames for the group of all VRRP routers go (RFC 1112, 6.4).
-const VRRP_GROUP: MacAddr = MacAddr::new(0x01, 0x00, 0x5e, 0x00, 0x00, 0x12);
 
 /// A frame that makes sense.
 #[derive(Clone, Copy, Debug)]
@@ -25,8 +23,17 @@ pub(crate) enum Parsed {
     /// A fragment of TCP or UDP that is not the first; the first is a segment.
     Fragment(Ipv4),
     /// A VRRP message, to us or to the group.
-    Vrrp(Ipv4),
+    Vrrp(VrrpMessage),
     Unhandled(Unhandled),
+}
+
+/// A VRRP message in a frame.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct VrrpMessage {
+    /// What matters of its packet.
+    pub(crate) ip: Envelope,
+    /// Where it begins.
+    pub(crate) offset: usize,
 }
 
 /// A frame that nothing here handles; the kernel may.
@@ -73,7 +80,7 @@ pub(crate) fn parse(frame: &mut impl Buffer, ours: MacAddr) -> Result<Parsed, Dr
     }
     match header.ethertype() {
         EtherType::IPV4 if class == Class::Host => parse_ipv4(frame),
-        EtherType::IPV4 if header.destination() == VRRP_GROUP && carries_vrrp(frame) => parse_ipv4(frame),
+        EtherType::IPV4 if header.destination() == GROUP_MAC_V4 && carries_vrrp(frame) => parse_ipv4(frame),
         // What it is for, and whether it makes sense, is for the kernel to see.
         EtherType::IPV4 => Unhandled::whatever_it_is_for(DropReason::NotUnicast),
         EtherType::ARP => {
@@ -126,7 +133,10 @@ fn parse_ipv4(frame: &mut impl Buffer) -> Result<Parsed, DropReason> {
             let udp = parse(payload).map_err(|_| DropReason::BadTransportHeader)?;
             (udp.src_port, udp.dst_port, None)
         }
-        vrrp::PROTOCOL if !ip.is_fragment() => return Ok(Parsed::Vrrp(ip)),
+        vrrp::PROTOCOL if !ip.is_fragment() => {
+            let envelope = Envelope::V4 { source: ip.src, destination: ip.dst, ttl: ip.ttl };
+            return Ok(Parsed::Vrrp(VrrpMessage { ip: envelope, offset: ethernet::HEADER_LEN + ip.header_len }));
+        }
         _ => return Unhandled::whatever_it_is_for(DropReason::UnknownProtocol),
     };
     let key = FlowKey { source: ip.src, destination: ip.dst, source_port, destination_port, protocol: ip.protocol };

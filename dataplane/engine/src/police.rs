@@ -1,7 +1,7 @@
 //! How many VRRP messages control is told of. A flood must neither fill the ring to control nor take the place of the
 //! messages that mastership hangs on, so each sender of each virtual router has a rate of its own.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use crate::id::InterfaceId;
@@ -26,7 +26,7 @@ const PROBES: usize = 8;
 const MEMORY: Duration = Duration::from_secs(600);
 
 /// A virtual router and who sends for it.
-type Key = (InterfaceId, u8, Ipv4Addr);
+type Key = (InterfaceId, u8, IpAddr);
 
 pub(crate) struct Police {
     senders: Box<[Sender]>,
@@ -44,7 +44,7 @@ struct Sender {
 impl Police {
     pub(crate) fn new(key: [u64; 4]) -> Self {
         let nobody = || Sender {
-            key: (InterfaceId(0), 0, Ipv4Addr::UNSPECIFIED),
+            key: (InterfaceId(0), 0, Ipv4Addr::UNSPECIFIED.into()),
             until: Time(0),
             limit: RateLimit::new(PER_SECOND, AT_ONCE),
         };
@@ -80,7 +80,7 @@ impl Police {
 mod tests {
     use super::*;
 
-    const MASTER: Key = (InterfaceId(1), 51, Ipv4Addr::new(10, 0, 0, 1));
+    const MASTER: Key = (InterfaceId(1), 51, IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)));
 
     #[test]
     fn a_sender_has_its_rate() {
@@ -102,7 +102,7 @@ mod tests {
             assert!(police.admits(MASTER, now), "an advertisement every 10 ms");
             for _ in 0..100 {
                 source = source.wrapping_add(0x9e37_79b9);
-                strangers += u32::from(police.admits((MASTER.0, MASTER.1, Ipv4Addr::from_bits(source)), now));
+                strangers += u32::from(police.admits((MASTER.0, MASTER.1, Ipv4Addr::from_bits(source).into()), now));
             }
         }
         assert!(strangers <= 60 * NEW_PER_SECOND + NEW_AT_ONCE, "{strangers} of 600,000 in a minute");
@@ -114,7 +114,7 @@ mod tests {
         let mut now = Time(1 << 40);
         for source in 0..10 * SENDERS as u32 {
             now = now + Duration::from_millis(100);
-            police.admits((MASTER.0, 1, Ipv4Addr::from_bits(source)), now);
+            police.admits((MASTER.0, 1, Ipv4Addr::from_bits(source).into()), now);
         }
         now = now + MEMORY;
         police.admits(MASTER, now);

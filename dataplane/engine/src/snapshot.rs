@@ -1,7 +1,7 @@
 //! The configuration as workers read it: immutable, made of shared pieces, replaced as a whole between bursts.
 
 use std::hash::{Hash, Hasher};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
@@ -13,7 +13,7 @@ use crate::maglev;
 pub use crate::routes::{Route, Routes};
 use crate::scheduler::Scheduler;
 pub use crate::services::Services;
-use crate::tenure::{Leased, Pulse, Tenure};
+use crate::tenure::{Leased, Pulse, RouterId, Tenure, Term};
 use crate::time::{Tick, Time};
 
 /// One generation of the configuration.
@@ -27,10 +27,12 @@ pub struct Snapshot {
     pub addresses: Arc<Map<Ipv4Addr, InterfaceId>>,
     /// The addresses that are here for as long as a tenure lasts; none of them is among the others.
     pub leased: Arc<Map<Ipv4Addr, Leased>>,
+    /// Likewise of IPv6, each on its interface.
+    pub leased_v6: Arc<Map<(InterfaceId, Ipv6Addr), Arc<Term>>>,
     /// The tenures.
     pub tenures: Arc<[Tenure]>,
     /// The virtual routers whose advertisements control wants.
-    pub watched: Arc<Set<(InterfaceId, u8)>>,
+    pub watched: Arc<Set<RouterId>>,
     /// What tenures hang on.
     pub pulse: Arc<Pulse>,
     /// The addresses that routes of scope kni_host leave to the kernel.
@@ -66,6 +68,7 @@ impl Snapshot {
             interfaces: Arc::new([]),
             addresses: Arc::new(map(hash_key)),
             leased: Arc::new(map(hash_key)),
+            leased_v6: Arc::new(map(hash_key)),
             tenures: Arc::new([]),
             watched: Arc::new(set(hash_key)),
             pulse: Arc::default(),
@@ -93,6 +96,19 @@ impl Snapshot {
     /// Whether an address is here now.
     pub(crate) fn has(&self, address: &Ipv4Addr, now: Time) -> bool {
         self.home(address, now).is_some()
+    }
+
+    /// Whether an IPv6 address is on an interface now.
+    pub(crate) fn is_on(&self, interface: InterfaceId, address: &Ipv6Addr, now: Time) -> bool {
+        self.leased_v6.get(&(interface, *address)).is_some_and(|term| term.is_held(now))
+    }
+
+    /// Whether an IPv6 address is here now for packets received by an interface: a link-local one is another on each link
+    /// (RFC 4007, 5).
+    pub(crate) fn has_v6(&self, interface: InterfaceId, address: &Ipv6Addr, now: Time) -> bool {
+        let mut others = (0..self.interfaces.len() as u16).map(InterfaceId);
+        self.is_on(interface, address, now)
+            || !address.is_unicast_link_local() && others.any(|other| self.is_on(other, address, now))
     }
 
     /// Whether what is for no service and no connection is dropped.

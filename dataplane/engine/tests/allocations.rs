@@ -158,7 +158,7 @@ fn a_tenure_is_tended_without_allocating() {
     let mut sink = Sink { pool: HeapPool::new(256), sent: 0, notes: 0 };
     let term = Arc::new(Term::default());
     term.extend(Time(u64::MAX), Time(0)).unwrap();
-    let advert_of_ours = Advert::new((WAN, SOURCE), fields(100), &[VIP], &[]).unwrap();
+    let advert_of_ours = Advert::new((WAN, SOURCE.into()), fields(100), &[VIP.into()], &[]).unwrap();
     let router = Router { sender: WorkerId(0), advert: Some(Arc::new(advert_of_ours)), progress: Arc::default() };
     world.snapshot.tenures = [Tenure { id: 1, term: Arc::clone(&term), routers: [router].into() }].into();
     world.snapshot.pulse = Arc::new(Pulse::new(1, 2));

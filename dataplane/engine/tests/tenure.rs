@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::snapshot::Twin;
-use engine::tenure::{Advert, End, Leased, Progress, Pulse, Router, Standing, Tenure, Term};
+use engine::tenure::{Advert, Announcement, End, Leased, Progress, Pulse, Router, Standing, Tenure, Term};
 use engine::{DropReason, Event, InterfaceId, Time, Worker, WorkerId};
 use net::arp::Operation;
 use net::tcp::Flags;
-use net::vrrp::{self, Addresses, Authentication, ChecksumForm, Envelope, Fields, Interval, Version, Vrid};
+use net::vrrp::{
+    self, Addresses, Authentication, ChecksumForm, Envelope, Fields, GROUP_MAC_V4, Interval, Version, Vrid,
+};
 use net::{MacAddr, build, ethernet, ipv4};
 use support::vrrp::*;
 use support::*;
@@ -31,7 +33,7 @@ impl Office {
         let mut world = World::acquainted();
         world.now = START;
         let (term, progress) = (Arc::new(Term::default()), Arc::new(Progress::new(START)));
-        let advert = Advert::new((WAN, SOURCE), fields(priority), &[VIP], peers).unwrap();
+        let advert = Advert::new((WAN, SOURCE.into()), fields(priority), &[VIP.into()], peers).unwrap();
         let router = Router { sender: WorkerId(0), advert: Some(Arc::new(advert)), progress: Arc::clone(&progress) };
         let snapshot = &mut world.snapshot;
         Arc::make_mut(&mut snapshot.addresses).remove(&VIP);
@@ -123,7 +125,7 @@ fn adverts_leave_at_their_interval_while_it_is_held() {
     let expected: Vec<(u64, u8)> = (0..20).map(|n| (n * 100, 100)).collect();
     assert_eq!(priorities(&sent), expected);
     let header = &sent[0].1[..ethernet::HEADER_LEN];
-    assert_eq!(header, [&GROUP_MAC.into_array()[..], &WAN_MAC.into_array(), &[8, 0]].concat());
+    assert_eq!(header, [&GROUP_MAC_V4.into_array()[..], &WAN_MAC.into_array(), &[8, 0]].concat());
     assert!(office.answers_arp() && office.takes_a_new_connection());
     assert_eq!(office.progress.adverts.get(), 20);
     office.world.assert_balanced();
@@ -188,7 +190,7 @@ fn it_yields_to_whoever_the_rfc_says() {
         let mut office = Office::begun(ours, INTERVAL * 100);
         office.run(INTERVAL);
         office.hear(&advert(source, fields(priority), 255));
-        let end = End::Deposed { router: 0, by: source, priority };
+        let end = End::Deposed { router: 0, by: source.into(), priority };
         let expected = if deposes { Standing::Over(end) } else { Standing::Held };
         assert_eq!(office.term.standing(office.world.now), expected, "{ours} hears {priority} from {source}");
         assert_eq!(office.answers_arp(), !deposes);
@@ -229,7 +231,7 @@ fn it_yields_to_nothing_that_is_not_valid() {
 fn of_a_group_the_others_leave_their_wills() {
     let mut office = Office::begun(100, INTERVAL * 100);
     let other = Fields { vrid: Vrid::new(52).unwrap(), ..fields(100) };
-    let advert_of_other = Advert::new((WAN, SOURCE), other, &[VIP], &[]).unwrap();
+    let advert_of_other = Advert::new((WAN, SOURCE.into()), other, &[VIP.into()], &[]).unwrap();
     let mut routers = office.world.snapshot.tenures[0].routers.to_vec();
     let progress = Arc::new(Progress::new(START));
     routers.push(Router { sender: WorkerId(0), advert: Some(Arc::new(advert_of_other)), progress });
@@ -335,7 +337,8 @@ fn addresses_are_announced_only_while_they_are_here() {
         for (id, router, interface, address) in
             [(7, 0, WAN, VIP), (7, 0, LAN, VIP), (7, 1, WAN, VIP), (8, 0, WAN, VIP), (7, 0, WAN, LIP)]
         {
-            worker.announce((snapshot, *now), (id, router), (interface, address), operation, wire);
+            let announcement = (interface, Announcement::Arp(operation, address));
+            worker.announce((snapshot, *now), (id, router), announcement, wire);
         }
         office.world.settle()
     };
@@ -361,22 +364,22 @@ fn control_hears_what_it_watches_and_the_kernel_the_rest() {
     world.receive(WAN, &frame);
     assert_eq!((world.wire.kernel.len(), world.wire.heard.len()), (1, 0));
     assert_eq!(world.counters().events(Event::ForeignVrid).get(), 1);
-    Arc::make_mut(&mut world.snapshot.watched).insert((LAN, 51));
+    Arc::make_mut(&mut world.snapshot.watched).insert(router(LAN));
     world.receive(WAN, &frame);
     assert_eq!((world.wire.kernel.len(), world.wire.heard.len()), (2, 0), "that is another interface");
-    Arc::make_mut(&mut world.snapshot.watched).insert((WAN, 51));
+    Arc::make_mut(&mut world.snapshot.watched).insert(router(WAN));
     world.now = START;
     world.receive(WAN, &frame);
     assert_eq!(world.wire.kernel.len(), 3, "the twin gets a copy");
     let message = frame[ethernet::HEADER_LEN + 20..].to_vec();
-    assert_eq!(world.wire.heard, [(START, PEER, message)], "whatever is wrong with it");
+    assert_eq!(world.wire.heard, [(START, PEER.into(), message)], "whatever is wrong with it");
     world.assert_balanced();
 }
 
 #[test]
 fn a_flood_is_policed_before_control() {
     let mut world = World::acquainted();
-    Arc::make_mut(&mut world.snapshot.watched).insert((WAN, 51));
+    Arc::make_mut(&mut world.snapshot.watched).insert(router(WAN));
     let frame = advert(PEER, fields(200), 255);
     for _ in 0..1000 {
         world.receive(WAN, &frame);
@@ -391,7 +394,7 @@ fn a_flood_is_policed_before_control() {
 fn only_vrrp_is_taken_from_the_group() {
     let mut world = World::acquainted();
     let syn = build::tcp(CLIENT, HTTP, Flags::SYN, 1, 0, &[], &[]);
-    world.receive(WAN, &build::addressed(syn, CLIENT_MAC, GROUP_MAC));
+    world.receive(WAN, &build::addressed(syn, CLIENT_MAC, GROUP_MAC_V4));
     assert_eq!(world.drops(DropReason::NotUnicast), 1);
     assert!(world.flows().is_empty());
     world.assert_balanced();

@@ -2,14 +2,14 @@
 //! shared with the snapshot before.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use api::config::Timeouts as ConfiguredTimeouts;
 use api::{Change, ObjectKey, Protocol, RouteScope, ServiceKey};
 use engine::flow::State;
 use engine::snapshot::{self, Interface, Local, Route, Routes, Server, Service, Settings, Snapshot, Timeouts};
-use engine::tenure::{Leased, Pulse, Tenure};
+use engine::tenure::{Leased, Pulse, RouterId, Tenure, Term};
 use engine::{InterfaceId, Scheduler};
 use ipnet::IpNet;
 use net::ipv4;
@@ -20,7 +20,7 @@ use super::desired::Desired;
 pub struct Compiler {
     hash_key: [u64; 4],
     latest: Snapshot,
-    /// The addresses of tenures.
+    /// The IPv4 addresses of tenures.
     leased: BTreeMap<Ipv4Addr, Leased>,
 }
 
@@ -44,14 +44,22 @@ impl Compiler {
         self.latest.pulse = pulse;
     }
 
-    /// Has the next snapshot have these tenures and, as far as it has them, their addresses.
-    pub fn set_tenures(&mut self, tenures: Arc<[Tenure]>, leased: BTreeMap<Ipv4Addr, Leased>) {
+    /// Has the next snapshot have these tenures with their IPv6 addresses and, as far as it has them, those of IPv4.
+    pub fn set_tenures(
+        &mut self,
+        tenures: Arc<[Tenure]>,
+        leased: BTreeMap<Ipv4Addr, Leased>,
+        leased_v6: impl IntoIterator<Item = ((InterfaceId, Ipv6Addr), Arc<Term>)>,
+    ) {
         self.latest.tenures = tenures;
         self.leased = leased;
+        let mut map = snapshot::map(self.hash_key);
+        map.extend(leased_v6);
+        self.latest.leased_v6 = Arc::new(map);
     }
 
     /// The snapshot of the next generation, with other virtual routers to listen to.
-    pub fn set_watched(&mut self, watched: BTreeSet<(InterfaceId, u8)>) -> Arc<Snapshot> {
+    pub fn set_watched(&mut self, watched: BTreeSet<RouterId>) -> Arc<Snapshot> {
         self.latest.generation += 1;
         let mut set = snapshot::set(self.hash_key);
         set.extend(watched);

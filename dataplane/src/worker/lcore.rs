@@ -217,8 +217,8 @@ impl Turn<'_, '_> {
                 self.worker.hurry(&self.snapshot, id, router, now);
                 None
             }
-            Mail::Announce { id, router, target, operation } => {
-                self.worker.announce((&self.snapshot, now), (id, router), target, operation, &mut self.out);
+            Mail::Announce { id, router, announcement } => {
+                self.worker.announce((&self.snapshot, now), (id, router), announcement, &mut self.out);
                 None
             }
             Mail::List(mut page) => {

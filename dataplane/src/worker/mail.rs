@@ -8,9 +8,10 @@ use engine::lease::Lease;
 use engine::neighbour::{NeighbourKey, Note, Update};
 use engine::port::PortPool;
 use engine::snapshot::Snapshot;
+use engine::tenure::Announcement;
 use engine::verdict::Verdict;
 use engine::{FlowPage, Heard, InterfaceId, Time};
-use net::arp::Operation;
+use net::vrrp::Envelope;
 use net::{HeapBuffer, MacAddr};
 
 use super::tap::Tap;
@@ -62,10 +63,8 @@ pub enum Mail {
         id: u64,
         /// The router's position.
         router: u32,
-        /// The interface and the address.
-        target: (InterfaceId, Ipv4Addr),
-        /// The form.
-        operation: Operation,
+        /// By which interface, and how.
+        announcement: (InterfaceId, Announcement),
     },
     /// Write connections on this page; it comes back.
     List(Box<FlowPage>),
@@ -109,12 +108,8 @@ pub struct HeardMessage {
     pub interface: InterfaceId,
     /// When, on the workers' clock.
     pub at: Time,
-    /// Who sent it.
-    pub source: Ipv4Addr,
-    /// To whom.
-    pub destination: Ipv4Addr,
-    /// The TTL it had left.
-    pub ttl: u8,
+    /// What matters of its packet.
+    pub ip: Envelope,
     /// The payload of the IP packet.
     pub message: ArrayVec<u8, LONGEST_MESSAGE>,
 }
@@ -122,9 +117,9 @@ pub struct HeardMessage {
 impl HeardMessage {
     /// Keeps a message; `None` if it is longer than any that makes sense.
     pub fn keep(heard: Heard<'_>) -> Option<Self> {
-        let Heard { interface, at, source, destination, ttl, message } = heard;
+        let Heard { interface, at, ip, message } = heard;
         let message = message.try_into().ok()?;
-        Some(HeardMessage { interface, at, source, destination, ttl, message })
+        Some(HeardMessage { interface, at, ip, message })
     }
 }
 

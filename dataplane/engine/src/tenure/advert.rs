@@ -3,14 +3,15 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use net::vrrp::{self, Addresses, Envelope, Fields, PRIORITY_OWNER, PRIORITY_STOP, PROTOCOL, TTL, Unwritable, Version};
-use net::{ethernet, ipv4};
+use net::vrrp::{
+    self, AddressList, Envelope, Fields, GROUP_V4, GROUP_V6, PRIORITY_OWNER, PRIORITY_STOP, PROTOCOL, Unwritable,
+    Version,
+};
+use net::{NETWORK_CONTROL, ethernet, ipv4, ipv6};
 use zerocopy::IntoBytes;
 
+use super::RouterId;
 use crate::id::InterfaceId;
-
-/// The DSCP of what networks control themselves with: CS6 (RFC 4594, 3.1).
-const TOS: u8 = 0xc0;
 
 /// What a virtual router advertises.
 #[derive(Debug)]
@@ -18,21 +19,21 @@ pub struct Advert {
     /// The interface it leaves by.
     pub interface: InterfaceId,
     /// The address it is sent from.
-    pub source: Ipv4Addr,
+    pub source: IpAddr,
     /// Everything in it but the addresses.
     pub fields: Fields,
-    addresses: Box<[[u8; 4]]>,
+    addresses: AddressList,
     /// The packets of one advertisement, one for each receiver.
     pub(crate) packets: Box<[Packet]>,
     /// Those of the last will.
     pub(crate) wills: Box<[Packet]>,
 }
 
-/// An IPv4 packet behind room for an Ethernet header.
+/// An IP packet behind room for an Ethernet header.
 #[derive(Debug)]
 pub struct Packet {
-    /// To whom.
-    pub(crate) destination: Ipv4Addr,
+    /// To whom; to the group when absent.
+    pub(crate) peer: Option<Ipv4Addr>,
     pub(crate) bytes: Box<[u8]>,
 }
 
@@ -40,15 +41,15 @@ impl Advert {
     /// To the group of all VRRP routers, or to `peers`.
     ///
     /// # Errors
-    /// When the fields contradict each other.
+    /// When the fields contradict each other, or the addresses are not of one family.
     pub fn new(
-        (interface, source): (InterfaceId, Ipv4Addr),
+        (interface, source): (InterfaceId, IpAddr),
         fields: Fields,
-        addresses: &[Ipv4Addr],
+        addresses: &[IpAddr],
         peers: &[Ipv4Addr],
     ) -> Result<Self, Unwritable> {
-        let addresses: Box<[[u8; 4]]> = addresses.iter().map(Ipv4Addr::octets).collect();
-        let receivers = if peers.is_empty() { &[vrrp::GROUP_V4] } else { peers };
+        let addresses = AddressList::new(addresses).ok_or(Unwritable::Family)?;
+        let receivers: Vec<_> = if peers.is_empty() { vec![None] } else { peers.iter().copied().map(Some).collect() };
         let packets = |fields| receivers.iter().map(|&to| Packet::new(source, to, fields, &addresses)).collect();
         let will = Fields { priority: PRIORITY_STOP, ..fields };
         let (packets, wills): (Result<_, _>, Result<_, _>) = (packets(fields), packets(will));
@@ -60,40 +61,65 @@ impl Advert {
         self.fields.interval.duration()
     }
 
+    /// Whose it is.
+    pub(crate) fn router(&self) -> RouterId {
+        RouterId { interface: self.interface, vrid: self.fields.vrid.get(), ipv6: self.source.is_ipv6() }
+    }
+
     /// Whether who sends this is to be master in place of who sends `self` (RFC 3768, 6.4.3 and 7.1; RFC 9568, 6.4.3
     /// and 7.1). Of two owners the greater address stays, as of any two of equal priority.
-    pub(crate) fn yields_to(&self, other: &vrrp::Advert<'_>, source: Ipv4Addr) -> bool {
+    pub(crate) fn yields_to(&self, other: &vrrp::Advert<'_>, source: IpAddr) -> bool {
         let priority = other.fields.priority;
         let better = (priority, source) > (self.fields.priority, self.source);
-        better && priority != PRIORITY_STOP && other.fields.check(&self.fields).is_ok() && self.believes(other)
+        let of_its_family = source.is_ipv6() == self.source.is_ipv6();
+        of_its_family
+            && better
+            && priority != PRIORITY_STOP
+            && other.fields.check(&self.fields).is_ok()
+            && self.believes(other)
     }
 
     /// Version 2 believes only the owner about other addresses.
     fn believes(&self, other: &vrrp::Advert<'_>) -> bool {
-        let known = |address: IpAddr| self.addresses.iter().any(|ours| IpAddr::from(*ours) == address);
+        let ours = self.addresses.as_addresses();
+        let known = |address: IpAddr| ours.iter().any(|ours| ours == address);
         other.fields.version != Version::V2
             || other.fields.priority == PRIORITY_OWNER
-            || other.addresses.len() == self.addresses.len() && other.addresses.iter().all(known)
+            || other.addresses.len() == ours.len() && other.addresses.iter().all(known)
     }
 }
 
 impl Packet {
     fn new(
-        source: Ipv4Addr,
-        destination: Ipv4Addr,
+        source: IpAddr,
+        peer: Option<Ipv4Addr>,
         fields: Fields,
-        addresses: &[[u8; 4]],
+        addresses: &AddressList,
     ) -> Result<Packet, Unwritable> {
-        let advert = vrrp::Advert { fields, addresses: Addresses::V4(addresses) };
-        let headers = ethernet::HEADER_LEN + ipv4::HEADER_LEN;
-        let mut bytes = vec![0; headers + advert.message_len()];
-        let (network, message) = bytes[ethernet::HEADER_LEN..].split_at_mut(ipv4::HEADER_LEN);
-        advert.write(&Envelope::V4 { source, destination, ttl: TTL }, message)?;
-        let mut header = ipv4::Header::new(source, destination, PROTOCOL, TTL, message.len() as u16);
-        header.tos = TOS;
-        network.copy_from_slice(header.as_bytes());
-        let finished = ipv4::finish(network);
-        debug_assert!(finished, "the header is there");
-        Ok(Packet { destination, bytes: bytes.into() })
+        let group = if source.is_ipv6() { IpAddr::V6(GROUP_V6) } else { IpAddr::V4(GROUP_V4) };
+        let envelope = Envelope::new(source, peer.map_or(group, IpAddr::V4)).ok_or(Unwritable::Family)?;
+        let advert = vrrp::Advert { fields, addresses: addresses.as_addresses() };
+        let mut message = vec![0; advert.message_len()];
+        advert.write(&envelope, &mut message)?;
+        let header = header(&envelope, message.len() as u16);
+        Ok(Packet { peer, bytes: [&[0; ethernet::HEADER_LEN], &header[..], &message].concat().into() })
+    }
+}
+
+/// The IP header of a message of so many bytes.
+fn header(envelope: &Envelope, length: u16) -> Vec<u8> {
+    match *envelope {
+        Envelope::V4 { source, destination, ttl } => {
+            let mut header = ipv4::Header::new(source, destination, PROTOCOL, ttl, length);
+            header.tos = NETWORK_CONTROL;
+            let mut bytes = header.as_bytes().to_vec();
+            let finished = ipv4::finish(&mut bytes);
+            debug_assert!(finished, "the header is there");
+            bytes
+        }
+        Envelope::V6 { source, destination, hop_limit } => {
+            let header = ipv6::Header::new(source, destination, PROTOCOL, hop_limit, length);
+            header.with_class(NETWORK_CONTROL).as_bytes().to_vec()
+        }
     }
 }

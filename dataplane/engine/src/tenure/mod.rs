@@ -8,9 +8,12 @@ mod advert;
 mod pulse;
 mod term;
 
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
+
+use net::arp::Operation;
 
 pub use advert::{Advert, Packet};
 pub use pulse::Pulse;
@@ -42,13 +45,33 @@ pub struct Router {
     pub progress: Arc<Progress>,
 }
 
-/// An address of a tenure.
+/// Names a virtual router: each link and each address family has its own of a number (RFC 9568, 1.7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RouterId {
+    /// The interface.
+    pub interface: InterfaceId,
+    /// The number.
+    pub vrid: u8,
+    /// Whether it is of IPv6.
+    pub ipv6: bool,
+}
+
+/// An IPv4 address of a tenure.
 #[derive(Clone, Debug)]
 pub struct Leased {
     /// The interface it is on.
     pub interface: InterfaceId,
     /// How long it is there.
     pub term: Arc<Term>,
+}
+
+/// What tells other hosts that an address is here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Announcement {
+    /// A gratuitous ARP packet.
+    Arp(Operation, Ipv4Addr),
+    /// An unsolicited neighbour advertisement.
+    Neighbour(Ipv6Addr),
 }
 
 /// What has been sent for a router. Its sender writes, anyone may read.

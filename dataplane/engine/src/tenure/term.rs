@@ -1,6 +1,6 @@
 //! How long a tenure lasts.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::time::Time;
@@ -14,6 +14,9 @@ pub struct Term {
     /// An [`End`] as a number, 0 while there is none. Whoever comes last is remembered: for a moment two may have their
     /// reasons, and either will do.
     end: AtomicU64,
+    /// The halves of an IPv6 address that does not fit into `end`, written before that. Of two that are deposed in the
+    /// same moment they may mix; nothing but what people are told depends on them.
+    by: [AtomicU64; 2],
 }
 
 /// Where a term stands.
@@ -49,7 +52,7 @@ pub enum End {
         /// The position of the router it is master of.
         router: u16,
         /// Its address.
-        by: Ipv4Addr,
+        by: IpAddr,
         /// Its priority.
         priority: u8,
     },
@@ -60,6 +63,8 @@ const DROPPED: u8 = 2;
 const LINK_DOWN: u8 = 3;
 const DEPOSED: u8 = 4;
 const STALLED: u8 = 5;
+/// By an address that is not in the number.
+const DEPOSED_V6: u8 = 6;
 
 impl End {
     fn pack(self) -> u64 {
@@ -68,19 +73,21 @@ impl End {
             End::Dropped => (DROPPED, 0, 0, 0),
             End::LinkDown { router } => (LINK_DOWN, 0, router, 0),
             End::Stalled { router } => (STALLED, 0, router, 0),
-            End::Deposed { router, by, priority } => (DEPOSED, priority, router, by.to_bits()),
+            End::Deposed { router, by: IpAddr::V4(by), priority } => (DEPOSED, priority, router, by.to_bits()),
+            End::Deposed { router, by: IpAddr::V6(_), priority } => (DEPOSED_V6, priority, router, 0),
         };
         u64::from(kind) << 56 | u64::from(priority) << 48 | u64::from(router) << 32 | u64::from(by)
     }
 
-    fn unpack(packed: u64) -> Option<End> {
+    fn unpack(packed: u64, by: impl FnOnce() -> Ipv6Addr) -> Option<End> {
         let (router, priority) = ((packed >> 32) as u16, (packed >> 48) as u8);
         match (packed >> 56) as u8 {
             LEASE_OVER => Some(End::LeaseOver),
             DROPPED => Some(End::Dropped),
             LINK_DOWN => Some(End::LinkDown { router }),
             STALLED => Some(End::Stalled { router }),
-            DEPOSED => Some(End::Deposed { router, by: Ipv4Addr::from_bits(packed as u32), priority }),
+            DEPOSED => Some(End::Deposed { router, by: Ipv4Addr::from_bits(packed as u32).into(), priority }),
+            DEPOSED_V6 => Some(End::Deposed { router, by: by().into(), priority }),
             _ => None,
         }
     }
@@ -108,6 +115,11 @@ impl Term {
 
     /// Ends it. What was written before is seen by whoever sees the end.
     pub fn end(&self, end: End) {
+        if let End::Deposed { by: IpAddr::V6(by), .. } = end {
+            let bits = by.to_bits();
+            self.by[0].store((bits >> 64) as u64, Ordering::Relaxed);
+            self.by[1].store(bits as u64, Ordering::Relaxed);
+        }
         self.end.store(end.pack(), Ordering::Release);
     }
 
@@ -117,9 +129,14 @@ impl Term {
         now < self.deadline() && self.end.load(Ordering::Relaxed) == 0
     }
 
+    fn deposer(&self) -> Ipv6Addr {
+        let [high, low] = [0, 1].map(|half: usize| u128::from(self.by[half].load(Ordering::Relaxed)));
+        Ipv6Addr::from_bits(high << 64 | low)
+    }
+
     /// Where it stands. One whose deadline has passed is over from then on, whatever is said later.
     pub fn standing(&self, now: Time) -> Standing {
-        if let Some(end) = End::unpack(self.end.load(Ordering::Acquire)) {
+        if let Some(end) = End::unpack(self.end.load(Ordering::Acquire), || self.deposer()) {
             return Standing::Over(end);
         }
         match self.deadline() {
@@ -153,7 +170,8 @@ mod tests {
 
     #[test]
     fn every_end_is_told_from_the_others() {
-        let by = Ipv4Addr::new(255, 1, 2, 3);
+        let by = IpAddr::from([255, 1, 2, 3]);
+        let by_v6 = "fe80::1234:5678:9abc:def0".parse().unwrap();
         for end in [
             End::LeaseOver,
             End::Dropped,
@@ -161,6 +179,7 @@ mod tests {
             End::Stalled { router: 3 },
             End::Deposed { router: 0, by, priority: 255 },
             End::Deposed { router: u16::MAX, by, priority: 0 },
+            End::Deposed { router: u16::MAX, by: by_v6, priority: 255 },
         ] {
             let term = Term::default();
             term.extend(Time(10), Time(1)).unwrap();

@@ -58,7 +58,7 @@ impl<B: Buffer> Worker<'_, B> {
             Parsed::IcmpError(ip, quote) => return self.follow_error(inquiry, ip, quote),
             Parsed::Arp(arp) => judge_arp((snapshot, now), packet, arp),
             Parsed::Icmp(ip) => judge_icmp((snapshot, now), packet, ip),
-            Parsed::Vrrp(ip) => judge_vrrp((snapshot, now), packet, ip),
+            Parsed::Vrrp(message) => judge_vrrp((snapshot, now), packet, message),
             Parsed::Unhandled(unhandled) => judge_unhandled((snapshot, now), *unhandled),
         };
         inquiry.fate(judgement)

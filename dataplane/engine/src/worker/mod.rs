@@ -24,6 +24,7 @@ use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 use net::Buffer;
+use net::ethernet::EtherType;
 
 use crate::counters::Counters;
 use crate::datagram::Datagrams;
@@ -253,7 +254,7 @@ impl<'m, B: Buffer> Worker<'m, B> {
             Parsed::Icmp(ip) => self.take_icmp(context, packet, ip),
             Parsed::IcmpError(ip, quote) => self.take_error(context, packet, ip, quote),
             Parsed::Fragment(ip) => self.take_fragment(context, packet, ip, arrival),
-            Parsed::Vrrp(ip) => self.take_vrrp(context, packet, ip),
+            Parsed::Vrrp(message) => self.take_vrrp(context, packet, message),
             Parsed::Unhandled(unhandled) => {
                 let judgement = kernel::judge_unhandled(context.view(), *unhandled);
                 self.act_on(context, packet, judgement);
@@ -302,7 +303,7 @@ impl<'m, B: Buffer> Worker<'m, B> {
     pub fn update_neighbour<O: Output<B>>(&mut self, snapshot: &Snapshot, update: Update, out: &mut O) {
         let counters = &self.counters;
         self.neighbours.update(update, |packet, way| match way {
-            Some((interface, mac)) => way::emit(counters, snapshot, out, packet, interface, mac),
+            Some(to) => way::emit(counters, snapshot, out, packet, to, EtherType::IPV4),
             None => counters.drops(DropReason::NeighbourUnreachable).add(1),
         });
         self.publish_gauges();

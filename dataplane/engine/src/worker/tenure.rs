@@ -1,11 +1,13 @@
 //! What this worker does for tenures: it shows that it goes on, sends the advertisements that are its to send, and ends
 //! what is over.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use net::arp::{Arp, Operation};
-use net::vrrp::GROUP_V4;
+use net::arp::Arp;
+use net::ethernet::EtherType;
+use net::ndp::Advertisement;
+use net::vrrp::{GROUP_MAC_V4, GROUP_MAC_V6};
 use net::{Buffer, MacAddr};
 
 use super::way::{Hop, emit};
@@ -14,14 +16,11 @@ use crate::drop_reason::{DropReason, Event};
 use crate::id::InterfaceId;
 use crate::output::Output;
 use crate::snapshot::Snapshot;
-use crate::tenure::{Advert, End, Packet, Router, Standing, Tenure};
+use crate::tenure::{Advert, Announcement, End, Packet, Router, Standing, Tenure};
 use crate::time::Time;
 
 /// How often a worker goes by while there are tenures: a fraction of the shortest interval there is.
 const BEAT: Duration = Duration::from_millis(1);
-
-/// Where frames for [`GROUP_V4`] go (RFC 1112, 6.4).
-const GROUP_MAC: MacAddr = MacAddr::new(0x01, 0x00, 0x5e, 0x00, 0x00, 0x12);
 
 impl<B: Buffer> Worker<'_, B> {
     /// To be called in each turn of the loop: does what is due for tenures.
@@ -115,25 +114,31 @@ impl<B: Buffer> Worker<'_, B> {
         }
     }
 
-    /// Announces an address of a router by a gratuitous request, or a reply that nobody asked for, if it is here.
+    /// Announces an address of a router on an interface, if it is there.
     pub fn announce<O: Output<B>>(
         &mut self,
         view: (&Snapshot, Time),
         (id, position): (u64, u32),
-        (interface, address): (InterfaceId, Ipv4Addr),
-        operation: Operation,
+        (interface, announcement): (InterfaceId, Announcement),
         out: &mut O,
     ) {
         let (snapshot, now) = view;
         let Some(router) = find(snapshot, id, position) else { return };
-        let Some(ours) = snapshot.interface(interface).filter(|_| snapshot.home(&address, now) == Some(interface))
-        else {
-            return;
+        let is_there = match announcement {
+            Announcement::Arp(_, address) => snapshot.home(&address, now) == Some(interface),
+            Announcement::Neighbour(address) => snapshot.is_on(interface, &address, now),
         };
+        let Some(ours) = snapshot.interface(interface).filter(|_| is_there) else { return };
         let Some(mut packet) = out.allocate() else { return self.counters.events(Event::NoBuffer).add(1) };
         self.counters.originated.add(1);
         router.progress.announcements.add(1);
-        if Arp::gratuitous(operation, ours.mac, address).write(&mut packet, MacAddr::broadcast()) {
+        let written = match announcement {
+            Announcement::Arp(operation, address) => {
+                Arp::gratuitous(operation, ours.mac, address).write(&mut packet, MacAddr::broadcast())
+            }
+            Announcement::Neighbour(address) => Advertisement::unsolicited(ours.mac, address).write(&mut packet),
+        };
+        if written {
             out.transmit(interface, packet);
         } else {
             self.discard(packet, DropReason::BadBuffer);
@@ -151,10 +156,15 @@ impl<B: Buffer> Worker<'_, B> {
                 continue;
             }
             packet.bytes_mut().copy_from_slice(&prepared.bytes);
-            if prepared.destination == GROUP_V4 {
-                emit(&self.counters, context.snapshot, context.out, packet, advert.interface, GROUP_MAC);
-            } else {
-                self.send_to_peer(context, advert.source, prepared.destination, packet);
+            match (prepared.peer, advert.source) {
+                (Some(peer), IpAddr::V4(source)) => self.send_to_peer(context, source, peer, packet),
+                (_, source) => {
+                    let (mac, ethertype) = match source {
+                        IpAddr::V4(_) => (GROUP_MAC_V4, EtherType::IPV4),
+                        IpAddr::V6(_) => (GROUP_MAC_V6, EtherType::IPV6),
+                    };
+                    emit(&self.counters, context.snapshot, context.out, packet, (advert.interface, mac), ethertype);
+                }
             }
         }
     }

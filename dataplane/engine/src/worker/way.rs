@@ -173,7 +173,7 @@ impl<B: Buffer> Worker<'_, B> {
         let counters = &self.counters;
         match self.neighbours.look_up(hop, || source, context.tick, |note| tell(counters, context.out, note)) {
             Resolution::Known(interface, mac) => {
-                emit(&self.counters, context.snapshot, context.out, packet, interface, mac);
+                emit(&self.counters, context.snapshot, context.out, packet, (interface, mac), EtherType::IPV4);
             }
             Resolution::Waiting => {
                 if let Err(packet) = self.neighbours.hold(hop, packet) {
@@ -214,11 +214,11 @@ pub(super) fn emit<B: Buffer, O: Output<B>>(
     snapshot: &Snapshot,
     out: &mut O,
     mut packet: B,
-    interface: InterfaceId,
-    mac: MacAddr,
+    (interface, mac): (InterfaceId, MacAddr),
+    ethertype: EtherType,
 ) {
     let ours = snapshot.interface(interface).map(|interface| interface.mac);
-    match ours.map(|ours| ethernet::write(packet.bytes_mut(), mac, ours, EtherType::IPV4)) {
+    match ours.map(|ours| ethernet::write(packet.bytes_mut(), mac, ours, ethertype)) {
         Some(true) => out.transmit(interface, packet),
         Some(false) => counters.drops(DropReason::BadBuffer).add(1),
         None => counters.drops(DropReason::NoRoute).add(1),

@@ -8,7 +8,7 @@ pub mod random;
 pub mod team;
 pub mod vrrp;
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,7 +57,7 @@ pub struct Wire {
     pub kernel_is_behind: bool,
     pub notes: Vec<Note>,
     /// What control was told of VRRP: when, from whom, and what.
-    pub heard: Vec<(Time, Ipv4Addr, Vec<u8>)>,
+    pub heard: Vec<(Time, IpAddr, Vec<u8>)>,
 }
 
 /// Flows shared out among so many workers.
@@ -102,7 +102,7 @@ impl Output<HeapBuffer> for Wire {
     }
 
     fn hear(&mut self, heard: Heard<'_>) -> bool {
-        self.heard.push((heard.at, heard.source, heard.message.to_vec()));
+        self.heard.push((heard.at, heard.ip.source(), heard.message.to_vec()));
         true
     }
 

@@ -1,11 +1,12 @@
-//! When which address is announced. Times come in from outside; the announcements of a port leave one after the other,
-//! with the interval between them that is asked for.
+//! When which address is announced. Times come in from outside; the announcements of a family leave a port one after the
+//! other, with the interval between them that is asked for.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use api::vrrp::{Announcements, GarpForm, Rounds};
+use engine::tenure::Announcement;
 use engine::{InterfaceId, Time};
 use net::arp::Operation;
 
@@ -13,21 +14,24 @@ use net::arp::Operation;
 pub(super) type RouterKey = (u64, u32);
 
 /// An address, and the interface it is on.
-pub(super) type Target = (InterfaceId, Ipv4Addr);
+pub(super) type Target = (InterfaceId, IpAddr);
 
-/// A gratuitous ARP packet that is due.
+/// An announcement that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Announcement {
+pub(super) struct Due {
     pub(super) router: RouterKey,
-    pub(super) target: Target,
-    pub(super) operation: Operation,
+    pub(super) interface: InterfaceId,
+    pub(super) announcement: Announcement,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Announcer {
     rounds: Vec<Round>,
-    ports: BTreeMap<InterfaceId, Port>,
+    lanes: BTreeMap<LaneKey, Lane>,
 }
+
+/// A port, and whether it is about IPv6.
+type LaneKey = (InterfaceId, bool);
 
 /// Announcements of the addresses of a router, to begin at a time.
 #[derive(Debug)]
@@ -41,10 +45,10 @@ struct Round {
     how: Announcements,
 }
 
-/// What waits for its turn on a port.
+/// What waits for its turn on a port, of one family.
 #[derive(Debug, Default)]
-struct Port {
-    waiting: VecDeque<(Announcement, Duration)>,
+struct Lane {
+    waiting: VecDeque<(Due, Duration)>,
     /// When the interval after the last is over.
     free_at: Time,
 }
@@ -83,45 +87,51 @@ impl Announcer {
     /// The tenure is over.
     pub(super) fn forget(&mut self, id: u64) {
         self.rounds.retain(|round| round.router.0 != id);
-        for port in self.ports.values_mut() {
-            port.waiting.retain(|(announcement, _)| announcement.router.0 != id);
+        for lane in self.lanes.values_mut() {
+            lane.waiting.retain(|(due, _)| due.router.0 != id);
         }
     }
 
     /// Hands out what is due.
-    pub(super) fn due(&mut self, now: Time, mut each: impl FnMut(Announcement)) {
-        let ports = &mut self.ports;
+    pub(super) fn due(&mut self, now: Time, mut each: impl FnMut(Due)) {
+        let lanes = &mut self.lanes;
         self.rounds.retain_mut(|round| {
             if round.at > now {
                 return true;
             }
-            round.line_up(ports);
+            round.line_up(lanes);
             round.every.inspect(|every| round.at = round.at + *every).is_some()
         });
-        for port in self.ports.values_mut() {
-            while now >= port.free_at
-                && let Some((announcement, interval)) = port.waiting.pop_front()
+        for lane in self.lanes.values_mut() {
+            while now >= lane.free_at
+                && let Some((due, interval)) = lane.waiting.pop_front()
             {
-                port.free_at = now + interval;
-                each(announcement);
+                lane.free_at = now + interval;
+                each(due);
             }
         }
     }
 }
 
 impl Round {
-    fn line_up(&self, ports: &mut BTreeMap<InterfaceId, Port>) {
+    fn line_up(&self, lanes: &mut BTreeMap<LaneKey, Lane>) {
         let operations: &[Operation] = match self.how.form {
             GarpForm::Request => &[Operation::Request],
             GarpForm::Reply => &[Operation::Reply],
             GarpForm::Both => &[Operation::Request, Operation::Reply],
         };
+        let Announcements { garp_interval, gna_interval, .. } = self.how;
         for _ in 0..self.repeat {
-            for &target in &self.targets {
-                let port = ports.entry(target.0).or_default();
-                let announcement = |&operation| Announcement { router: self.router, target, operation };
-                let interval = self.how.garp_interval;
-                port.waiting.extend(operations.iter().map(announcement).map(|announcement| (announcement, interval)));
+            for &(interface, address) in &self.targets {
+                let waiting = &mut lanes.entry((interface, address.is_ipv6())).or_default().waiting;
+                let due = |announcement| Due { router: self.router, interface, announcement };
+                match address {
+                    IpAddr::V4(address) => {
+                        let arp = |&operation| (due(Announcement::Arp(operation, address)), garp_interval);
+                        waiting.extend(operations.iter().map(arp));
+                    }
+                    IpAddr::V6(address) => waiting.push_back((due(Announcement::Neighbour(address)), gna_interval)),
+                }
             }
         }
     }
@@ -129,10 +139,15 @@ impl Round {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
     use super::*;
 
-    const VIPS: [Target; 2] =
-        [(InterfaceId(0), Ipv4Addr::new(10, 0, 0, 1)), (InterfaceId(1), Ipv4Addr::new(10, 0, 0, 2))];
+    const VIPS: [Target; 2] = [
+        (InterfaceId(0), IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1))),
+        (InterfaceId(1), IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2))),
+    ];
+    const VIP_V6: Target = (InterfaceId(0), IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1)));
     const START: Time = Time(1 << 40);
     const ROUTER: RouterKey = (7, 2);
 
@@ -154,16 +169,16 @@ mod tests {
     }
 
     /// What is announced within so many seconds, in milliseconds after the start, looking every millisecond.
-    fn run(announcer: &mut Announcer, seconds: u64) -> Vec<(u64, Announcement)> {
+    fn run(announcer: &mut Announcer, seconds: u64) -> Vec<(u64, Due)> {
         let mut seen = Vec::new();
         for ms in 0..seconds * 1000 {
-            announcer.due(START + Duration::from_millis(ms), |announcement| seen.push((ms, announcement)));
+            announcer.due(START + Duration::from_millis(ms), |due| seen.push((ms, due)));
         }
         seen
     }
 
-    fn times(seen: &[(u64, Announcement)], interface: u16) -> Vec<u64> {
-        let on_it = seen.iter().filter(|(_, announcement)| announcement.target.0 == InterfaceId(interface));
+    fn times(seen: &[(u64, Due)], interface: u16) -> Vec<u64> {
+        let on_it = seen.iter().filter(|(_, due)| due.interface == InterfaceId(interface));
         on_it.map(|(ms, _)| *ms).collect()
     }
 
@@ -175,7 +190,8 @@ mod tests {
         for interface in 0..2 {
             assert_eq!(times(&seen, interface), [[0; 5], [5000; 5]].concat());
         }
-        assert!(seen.iter().all(|(_, announcement)| announcement.operation == Operation::Request));
+        let request = |due: &Due| matches!(due.announcement, Announcement::Arp(Operation::Request, _));
+        assert!(seen.iter().all(|(_, due)| request(due)));
         assert!(announcer.rounds.is_empty());
     }
 
@@ -198,12 +214,28 @@ mod tests {
     }
 
     #[test]
+    fn families_have_intervals_of_their_own() {
+        let mut announcer = Announcer::default();
+        let how = Announcements {
+            gna_interval: Duration::from_millis(20),
+            form: GarpForm::Both,
+            ..how(2, 0, 0, Duration::from_millis(30))
+        };
+        begin(&mut announcer, ROUTER, &[VIPS[0], VIP_V6], &how);
+        let (v4, v6): (Vec<_>, Vec<_>) =
+            run(&mut announcer, 5).into_iter().partition(|(_, due)| matches!(due.announcement, Announcement::Arp(..)));
+        assert_eq!((times(&v4, 0), times(&v6, 0)), (vec![0, 30, 60, 90], vec![0, 20]));
+    }
+
+    #[test]
     fn both_forms_take_turns() {
         let mut announcer = Announcer::default();
         let how = Announcements { form: GarpForm::Both, ..how(2, 0, 0, Duration::ZERO) };
         begin(&mut announcer, ROUTER, &VIPS[..1], &how);
-        let operations: Vec<Operation> = run(&mut announcer, 1).iter().map(|(_, seen)| seen.operation).collect();
-        assert_eq!(operations, [Operation::Request, Operation::Reply, Operation::Request, Operation::Reply]);
+        let seen: Vec<Announcement> = run(&mut announcer, 1).iter().map(|(_, due)| due.announcement).collect();
+        let [request, reply] =
+            [Operation::Request, Operation::Reply].map(|form| Announcement::Arp(form, Ipv4Addr::new(10, 0, 0, 1)));
+        assert_eq!(seen, [request, reply, request, reply]);
     }
 
     #[test]
@@ -214,7 +246,7 @@ mod tests {
         announcer.due(START, |_| {});
         announcer.forget(ROUTER.0);
         let left = run(&mut announcer, 30);
-        assert!(left.iter().all(|(_, announcement)| announcement.router == (8, 0)), "{left:?}");
+        assert!(left.iter().all(|(_, due)| due.router == (8, 0)), "{left:?}");
         assert_eq!(left.len(), 1);
     }
 }

@@ -108,8 +108,14 @@ impl State {
         if !self.tenures.pulse().is_up(interface) {
             return Err(invalid(format!("{what}: the link is down; claim it when it is up")));
         }
-        let addresses: Vec<Ipv4Addr> = addresses.iter().map(|address| v4(*address)).collect::<Result<_, _>>()?;
-        let peers: Vec<Ipv4Addr> = peers.iter().map(|address| v4(*address)).collect::<Result<_, _>>()?;
+        let addresses: Vec<IpAddr> = addresses.iter().map(|address| v4(*address)).collect::<Result<_, _>>()?;
+        let peers = peers.iter().map(|peer| match peer {
+            IpAddr::V4(peer) => Ok(*peer),
+            IpAddr::V6(peer) => Err(invalid(format!(
+                "{what}: peer {peer} is IPv6, and over IPv6 a port advertises to the group only; name no peers"
+            ))),
+        });
+        let peers: Vec<Ipv4Addr> = peers.collect::<Result<_, _>>()?;
         Advert::new((interface, v4(*source)?), *fields, &addresses, &peers)
             .map_err(|error| invalid(format!("{what}: {error}")))
     }
@@ -166,9 +172,9 @@ fn check_sizes(router: &Router) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn v4(address: IpAddr) -> Result<Ipv4Addr, Refusal> {
+fn v4(address: IpAddr) -> Result<IpAddr, Refusal> {
     match address {
-        IpAddr::V4(address) => Ok(address),
+        IpAddr::V4(_) => Ok(address),
         IpAddr::V6(_) => Err(invalid(format!("address {address} is IPv6, and IPv6 comes later; use an IPv4 address"))),
     }
 }

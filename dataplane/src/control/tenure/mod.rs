@@ -7,14 +7,14 @@ mod leases;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use api::ipc::{Event, Refusal, RefusalKind};
 use api::vrrp::{Received, Rounds, RouterSent, Tenure, TenureCall, TenureEnd, TenureRow, VrrpEvent, WatchedRouter};
 use api::{Change, Object, ObjectKind, Owner};
-use engine::tenure::{End, Leased, Progress, Pulse, Router, Standing, Term};
+use engine::tenure::{End, Leased, Progress, Pulse, Router, RouterId, Standing, Term};
 use engine::{InterfaceId, WorkerId};
 use nix::time::{ClockId, clock_gettime};
 use tokio::sync::mpsc;
@@ -40,6 +40,13 @@ pub struct Tenures {
     watches: Vec<Watch>,
     /// When links were looked at for what is held.
     looked: Instant,
+}
+
+/// Tenures as workers know them, with their addresses.
+struct Compiled {
+    tenures: Arc<[engine::tenure::Tenure]>,
+    leased: BTreeMap<Ipv4Addr, Leased>,
+    leased_v6: BTreeMap<(InterfaceId, Ipv6Addr), Arc<Term>>,
 }
 
 struct Held {
@@ -89,19 +96,23 @@ impl Tenures {
     }
 
     /// The tenures as workers know them, and the addresses that are here because of them.
-    pub(super) fn compiled(&self) -> (Arc<[engine::tenure::Tenure]>, BTreeMap<Ipv4Addr, Leased>) {
+    fn compiled(&self) -> Compiled {
         let tenure = |held: &Held| engine::tenure::Tenure {
             id: held.tenure.id,
             term: Arc::clone(&held.term),
             routers: held.routers.iter().map(|router| router.router.clone()).collect(),
         };
-        let mut leased = BTreeMap::new();
+        let (mut leased, mut leased_v6) = (BTreeMap::new(), BTreeMap::new());
         for held in &self.held {
             for &(interface, address) in held.routers.iter().flat_map(|router| &router.targets) {
-                leased.insert(address, Leased { interface, term: Arc::clone(&held.term) });
+                let term = Arc::clone(&held.term);
+                match address {
+                    IpAddr::V4(address) => drop(leased.insert(address, Leased { interface, term })),
+                    IpAddr::V6(address) => drop(leased_v6.insert((interface, address), term)),
+                }
             }
         }
-        (self.held.iter().map(tenure).collect(), leased)
+        Compiled { tenures: self.held.iter().map(tenure).collect(), leased, leased_v6 }
     }
 
     /// The rows of a listing.
@@ -274,8 +285,8 @@ impl State {
     }
 
     fn publish_tenures(&mut self, effective: Vec<Change>) -> u64 {
-        let (tenures, leased) = self.tenures.compiled();
-        self.compiler.set_tenures(tenures, leased);
+        let Compiled { tenures, leased, leased_v6 } = self.tenures.compiled();
+        self.compiler.set_tenures(tenures, leased, leased_v6);
         let snapshot = self.compiler.compile(&self.desired, &effective);
         self.crew.publish(&snapshot);
         let generation = snapshot.generation;
@@ -329,11 +340,12 @@ impl State {
 
     fn publish_watches(&mut self) {
         let routers: BTreeSet<&WatchedRouter> = self.tenures.watches.iter().flat_map(Watch::routers).collect();
-        let watched: BTreeSet<(InterfaceId, u8)> = routers
-            .iter()
-            .filter_map(|router| Some((self.ports.interface(&router.device)?, router.vrid.get())))
-            .collect();
-        self.ports.listen_to_vrrp(&watched.iter().map(|(interface, _)| *interface).collect());
+        let id = |router: &&WatchedRouter| {
+            let interface = self.ports.interface(&router.device)?;
+            Some(RouterId { interface, vrid: router.vrid.get(), ipv6: router.ipv6 })
+        };
+        let watched: BTreeSet<RouterId> = routers.iter().filter_map(id).collect();
+        self.ports.listen_to_vrrp(&watched.iter().map(|router| router.interface).collect());
         let snapshot = self.compiler.set_watched(watched);
         self.crew.publish(&snapshot);
     }
@@ -360,12 +372,12 @@ impl State {
         }
         let Tenures { held, announcer, .. } = &mut self.tenures;
         let crew = &mut self.crew;
-        announcer.due(now, |announcement| {
-            let (id, router) = announcement.router;
+        announcer.due(now, |due| {
+            let (id, router) = due.router;
             let of = held.iter().find(|held| held.tenure.id == id).and_then(|held| held.routers.get(router as usize));
             if let Some(of) = of {
-                let (target, operation) = (announcement.target, announcement.operation);
-                crew.post(usize::from(of.router.sender.0), Mail::Announce { id, router, target, operation });
+                let announcement = (due.interface, due.announcement);
+                crew.post(usize::from(of.router.sender.0), Mail::Announce { id, router, announcement });
             }
         });
     }
@@ -376,9 +388,7 @@ impl State {
             End::LeaseOver => TenureEnd::LeaseOver,
             End::LinkDown { router } => TenureEnd::LinkDown { router: router.into() },
             End::Stalled { router } => TenureEnd::Stalled { router: router.into() },
-            End::Deposed { router, by, priority } => {
-                TenureEnd::Deposed { router: router.into(), by: by.into(), priority }
-            }
+            End::Deposed { router, by, priority } => TenureEnd::Deposed { router: router.into(), by, priority },
             // Whoever drops it clears it.
             End::Dropped => return,
         };
@@ -397,9 +407,9 @@ impl State {
             let received = Received {
                 device: device.name.clone(),
                 at: boot.saturating_sub(ago),
-                source: IpAddr::V4(heard.source),
-                destination: IpAddr::V4(heard.destination),
-                ttl: heard.ttl,
+                source: heard.ip.source(),
+                destination: heard.ip.destination(),
+                ttl: heard.ip.hops(),
                 message: heard.message.to_vec(),
             };
             tenures.watches.iter_mut().for_each(|watch| watch.hear(&received));
