@@ -1,23 +1,15 @@
 //! Which frames a capture wants, told from their bytes.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
 use net::ethernet::{self, EtherType};
-use net::{arp, ipv4};
+use net::{arp, ipv4, ipv6};
 
 use crate::id::InterfaceId;
 
 /// The first bytes of a frame, on which alone it depends whether it is wanted: an Ethernet header, the longest IPv4
 /// header, and TCP's or UDP's ports.
 pub const HEAD: usize = 14 + 60 + 4;
-
-/// ICMPv6 (RFC 4443).
-const ICMPV6: u8 = 58;
-/// Length of the fixed IPv6 header (RFC 8200, 3).
-const IPV6_HEADER_LEN: usize = 40;
-/// Where that says what follows, and where its addresses begin.
-const NEXT_HEADER: usize = 6;
-const ADDRESSES: usize = 8;
 
 /// Where a frame is seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,10 +135,9 @@ fn read(frame: &[u8]) -> Option<Told> {
             Some(carrying(header.protocol, hosts, if whole { payload } else { &[] }))
         }
         EtherType::IPV6 => {
-            let header = packet.get(..IPV6_HEADER_LEN)?;
-            let address = |at| Ipv6Addr::from(<[u8; 16]>::try_from(&header[at..at + 16]).unwrap_or_default()).into();
-            let hosts = (address(ADDRESSES), address(ADDRESSES + 16));
-            Some(carrying(header[NEXT_HEADER], hosts, &packet[IPV6_HEADER_LEN..]))
+            let header = ipv6::Header::view(packet)?;
+            let hosts = (header.source().into(), header.destination().into());
+            Some(carrying(header.next_header, hosts, packet.get(ipv6::HEADER_LEN..).unwrap_or_default()))
         }
         _ => Some(Told::default()),
     }
@@ -156,7 +147,7 @@ fn carrying(protocol: u8, hosts: (IpAddr, IpAddr), payload: &[u8]) -> Told {
     let carried = match (protocol, hosts.0) {
         (ipv4::TCP, _) => Some(Carried::Tcp),
         (ipv4::UDP, _) => Some(Carried::Udp),
-        (ipv4::ICMP, IpAddr::V4(_)) | (ICMPV6, IpAddr::V6(_)) => Some(Carried::Icmp),
+        (ipv4::ICMP, IpAddr::V4(_)) | (ipv6::ICMPV6, IpAddr::V6(_)) => Some(Carried::Icmp),
         _ => None,
     };
     let ports = match (carried, payload) {

@@ -1,12 +1,14 @@
 //! From a frame to what the worker acts on. Every length is checked here once.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use net::ethernet::{self, Class, EtherType};
 use net::ipv4::{self, Ipv4, Ipv4Error};
+use net::ipv6::{self, Ipv6};
+use net::ndp::{self, Solicitation};
 use net::tcp::{self, Tcp};
 use net::vrrp::{self, Envelope, GROUP_MAC_V4};
-use net::{Buffer, MacAddr, arp, udp};
+use net::{Buffer, MacAddr, arp, icmpv6, udp};
 
 use crate::drop_reason::DropReason;
 use crate::flow::FlowKey;
@@ -24,6 +26,10 @@ pub(crate) enum Parsed {
     Fragment(Ipv4),
     /// A VRRP message, to us or to the group.
     Vrrp(VrrpMessage),
+    /// A neighbour solicitation that may be believed.
+    Solicitation(Solicitation),
+    /// An ICMPv6 echo request, whose checksum is not verified yet.
+    EchoV6(Ipv6),
     Unhandled(Unhandled),
 }
 
@@ -44,6 +50,9 @@ pub(crate) struct Unhandled {
     /// The kernel gets it only when this address is here or the kernel's.
     pub(crate) only_to: Option<Ipv4Addr>,
 }
+
+/// An IPv6 packet that nothing here handles.
+pub(crate) const UNHANDLED_IPV6: Unhandled = Unhandled { reason: DropReason::UnknownEtherType, only_to: None };
 
 impl Unhandled {
     fn whatever_it_is_for(reason: DropReason) -> Result<Parsed, DropReason> {
@@ -83,6 +92,9 @@ pub(crate) fn parse(frame: &mut impl Buffer, ours: MacAddr) -> Result<Parsed, Dr
         EtherType::IPV4 if header.destination() == GROUP_MAC_V4 && carries_vrrp(frame) => parse_ipv4(frame),
         // What it is for, and whether it makes sense, is for the kernel to see.
         EtherType::IPV4 => Unhandled::whatever_it_is_for(DropReason::NotUnicast),
+        EtherType::IPV6 if class != Class::Broadcast => {
+            Ok(parse_ipv6(frame, class).unwrap_or(Parsed::Unhandled(UNHANDLED_IPV6)))
+        }
         EtherType::ARP => {
             let packet = frame.bytes().get(ethernet::HEADER_LEN..).unwrap_or_default();
             arp::parse(packet).map(Parsed::Arp).map_err(|_| DropReason::BadArp)
@@ -141,6 +153,31 @@ fn parse_ipv4(frame: &mut impl Buffer) -> Result<Parsed, DropReason> {
     };
     let key = FlowKey { source: ip.src, destination: ip.dst, source_port, destination_port, protocol: ip.protocol };
     Ok(Parsed::Segment(Segment { ip, key, tcp }))
+}
+
+/// Reads what may be about IPv6 addresses of tenures. The rest, and what makes no sense, is for the kernel to see.
+fn parse_ipv6(frame: &mut impl Buffer, class: Class) -> Option<Parsed> {
+    let packet = frame.bytes().get(ethernet::HEADER_LEN..)?;
+    let ip = ipv6::parse(packet).ok()?;
+    let message = packet.get(ipv6::HEADER_LEN..ip.total_len)?;
+    let parsed = match (ip.next_header, message.first()) {
+        (vrrp::PROTOCOL, _) => {
+            let envelope = Envelope::V6 { source: ip.src, destination: ip.dst, hop_limit: ip.hop_limit };
+            Parsed::Vrrp(VrrpMessage { ip: envelope, offset: ethernet::HEADER_LEN + ipv6::HEADER_LEN })
+        }
+        (ipv6::ICMPV6, Some(&icmpv6::NEIGHBOUR_SOLICITATION)) => {
+            Parsed::Solicitation(ndp::parse_solicitation(&ip, message).ok()?)
+        }
+        (ipv6::ICMPV6, Some(&icmpv6::ECHO_REQUEST)) if class == Class::Host && is_host(ip.src) => Parsed::EchoV6(ip),
+        _ => return None,
+    };
+    frame.truncate(ethernet::HEADER_LEN + ip.total_len);
+    Some(parsed)
+}
+
+/// Whether an answer to this address can reach somebody else (RFC 4291, 2.5.2, 2.5.3 and 2.7).
+fn is_host(source: Ipv6Addr) -> bool {
+    !(source.is_multicast() || source.is_loopback() || source.is_unspecified())
 }
 
 /// Whether a fragment makes sense.

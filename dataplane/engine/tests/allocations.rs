@@ -162,7 +162,9 @@ fn a_tenure_is_tended_without_allocating() {
     let router = Router { sender: WorkerId(0), advert: Some(Arc::new(advert_of_ours)), progress: Arc::default() };
     world.snapshot.tenures = [Tenure { id: 1, term: Arc::clone(&term), routers: [router].into() }].into();
     world.snapshot.pulse = Arc::new(Pulse::new(1, 2));
-    let frames = [advert(PEER, fields(99), 255), advert(SOURCE, fields(100), 255)];
+    Arc::make_mut(&mut world.snapshot.leased_v6).insert((WAN, VIP_V6), Arc::clone(&term));
+    let solicitation = build::solicitation(CLIENT_MAC, PEER_V6, VIP_V6);
+    let frames = [advert(PEER, fields(99), 255), advert(SOURCE, fields(100), 255), solicitation];
     let mut burst: ArrayVec<HeapBuffer, BURST> = ArrayVec::new();
     let before = allocations();
     for turn in 0..10_000usize {
@@ -178,5 +180,5 @@ fn a_tenure_is_tended_without_allocating() {
     term.end(End::Dropped);
     world.worker.leave(&world.snapshot, world.now, &mut sink);
     assert_eq!(allocations() - before, 0, "allocations for a tenure");
-    assert_eq!(sink.sent, 1001, "an advertisement every 100 ms, and the last will");
+    assert_eq!(sink.sent, 1001 + 3333, "an advertisement every 100 ms, the last will, and answers");
 }

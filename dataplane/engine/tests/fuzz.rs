@@ -4,14 +4,19 @@
 mod support;
 
 use std::cell::RefCell;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4};
+use std::sync::Arc;
 use std::time::Duration;
 
-use engine::InterfaceId;
-use net::build;
+use engine::tenure::{RouterId, Term};
+use engine::{InterfaceId, Time};
+use net::ipv6::ICMPV6;
 use net::tcp::Flags;
+use net::vrrp::{GROUP_V6, PROTOCOL};
+use net::{build, icmpv6};
 use proptest::prelude::*;
 use support::fragments::{cut, fragmentable};
+use support::vrrp::{PEER_V6, VIP_V6, router};
 use support::*;
 
 /// Cases that one world sees.
@@ -146,6 +151,35 @@ fn arp(world: &mut World, bytes: &[u8]) {
     world.receive(if bytes.len().is_multiple_of(2) { WAN } else { LAN }, &frame);
 }
 
+/// The bytes as an IPv6 packet of ICMP or VRRP, mostly with a right checksum, to an address of a tenure.
+fn ipv6(world: &mut World, bytes: &[u8]) {
+    let [choice, hop_limit, message @ ..] = bytes else { return };
+    if world.snapshot.leased_v6.is_empty() {
+        let term = Arc::new(Term::default());
+        term.extend(Time(u64::MAX), world.now).expect("it has not begun");
+        Arc::make_mut(&mut world.snapshot.leased_v6).insert((WAN, VIP_V6), term);
+        Arc::make_mut(&mut world.snapshot.watched).insert(RouterId { ipv6: true, ..router(WAN) });
+    }
+    let mut message = message.to_vec();
+    let kinds = [icmpv6::NEIGHBOUR_SOLICITATION, icmpv6::ECHO_REQUEST, 0x31];
+    let kind = usize::from(*choice) % (kinds.len() + 1);
+    if let (Some(first), Some(&kind)) = (message.first_mut(), kinds.get(kind)) {
+        *first = kind;
+    }
+    if message.len() >= 24 && choice & 4 == 0 {
+        message[8..24].copy_from_slice(&VIP_V6.octets());
+    }
+    let source = if choice & 8 == 0 { PEER_V6 } else { Ipv6Addr::UNSPECIFIED };
+    let destination = [VIP_V6, net::ipv6::solicited_node(VIP_V6), GROUP_V6][usize::from(choice >> 4) % 3];
+    if choice & 64 == 0 {
+        let _ = icmpv6::finish(source, destination, &mut message);
+    }
+    let next_header = if kind == 2 { PROTOCOL } else { ICMPV6 };
+    let hop_limit = if choice & 128 == 0 { 255 } else { *hop_limit };
+    let frame = build::ipv6((source, destination), next_header, hop_limit, &message);
+    world.receive(WAN, &build::addressed(frame, CLIENT_MAC, WAN_MAC));
+}
+
 /// The bytes as one datagram whose fragments come in an order of their own.
 fn fragments(world: &mut World, bytes: &[u8]) {
     let [order, step, payload @ ..] = bytes else { return };
@@ -188,6 +222,11 @@ proptest! {
     #[test]
     fn arp_that_is_nearly_right(bytes in bytes(30)) {
         in_world(|world| arp(world, &bytes));
+    }
+
+    #[test]
+    fn ipv6_that_is_nearly_right(bytes in bytes(80)) {
+        in_world(|world| ipv6(world, &bytes));
     }
 
     #[test]

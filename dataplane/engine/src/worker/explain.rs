@@ -9,6 +9,7 @@ use super::Worker;
 use super::admit::Place;
 use super::datagram::translate_fragment;
 use super::forward::{next_state, translate};
+use super::ipv6::{judge_echo, judge_solicitation};
 use super::kernel::{judge_refused, judge_unhandled};
 use super::local::{Judgement, judge_arp, judge_icmp};
 use super::refuse::Obstacle;
@@ -59,6 +60,8 @@ impl<B: Buffer> Worker<'_, B> {
             Parsed::Arp(arp) => judge_arp((snapshot, now), packet, arp),
             Parsed::Icmp(ip) => judge_icmp((snapshot, now), packet, ip),
             Parsed::Vrrp(message) => judge_vrrp((snapshot, now), packet, message),
+            Parsed::Solicitation(solicitation) => judge_solicitation((snapshot, now), packet, solicitation),
+            Parsed::EchoV6(ip) => judge_echo((snapshot, now), packet, ip),
             Parsed::Unhandled(unhandled) => judge_unhandled((snapshot, now), *unhandled),
         };
         inquiry.fate(judgement)

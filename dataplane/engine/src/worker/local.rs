@@ -15,8 +15,8 @@ use crate::id::InterfaceId;
 use crate::neighbour::{NeighbourKey, Note};
 use crate::output::Output;
 
-/// The TTL of packets that begin here.
-const TTL: u8 = 64;
+/// The TTL, or hop limit, of packets that begin here.
+pub(super) const TTL: u8 = 64;
 
 impl<B: Buffer> Worker<'_, B> {
     pub(super) fn take_arp<O: Output<B>>(&mut self, context: &mut Context<'_, O>, mut packet: B, arp: &Arp) {

@@ -9,6 +9,7 @@ mod ending;
 mod explain;
 mod forward;
 mod hit;
+mod ipv6;
 mod kernel;
 mod list;
 mod local;
@@ -255,6 +256,8 @@ impl<'m, B: Buffer> Worker<'m, B> {
             Parsed::IcmpError(ip, quote) => self.take_error(context, packet, ip, quote),
             Parsed::Fragment(ip) => self.take_fragment(context, packet, ip, arrival),
             Parsed::Vrrp(message) => self.take_vrrp(context, packet, message),
+            Parsed::Solicitation(solicitation) => self.take_solicitation(context, packet, solicitation),
+            Parsed::EchoV6(ip) => self.take_echo(context, packet, ip),
             Parsed::Unhandled(unhandled) => {
                 let judgement = kernel::judge_unhandled(context.view(), *unhandled);
                 self.act_on(context, packet, judgement);
@@ -395,7 +398,13 @@ impl<'m, B: Buffer> Worker<'m, B> {
             Parsed::Segment(segment) => self.steering.owner(&segment.key),
             Parsed::IcmpError(_, quote) => self.steering.owner(&quote.key),
             // A fragment's owner is known from the first of its datagram only.
-            Parsed::Arp(_) | Parsed::Icmp(_) | Parsed::Fragment(_) | Parsed::Vrrp(_) | Parsed::Unhandled(_) => self.id,
+            Parsed::Arp(_)
+            | Parsed::Icmp(_)
+            | Parsed::Fragment(_)
+            | Parsed::Vrrp(_)
+            | Parsed::Solicitation(_)
+            | Parsed::EchoV6(_)
+            | Parsed::Unhandled(_) => self.id,
         }
     }
 

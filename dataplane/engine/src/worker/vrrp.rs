@@ -9,7 +9,7 @@ use super::{Context, View, Worker};
 use crate::drop_reason::{DropReason, Event};
 use crate::id::InterfaceId;
 use crate::output::{Heard, Output};
-use crate::parse::{Unhandled, VrrpMessage};
+use crate::parse::{UNHANDLED_IPV6, Unhandled, VrrpMessage};
 use crate::snapshot::Snapshot;
 use crate::tenure::{End, RouterId, Standing};
 
@@ -56,7 +56,7 @@ pub(super) fn judge_vrrp((snapshot, now): View<'_>, packet: &impl Buffer, messag
         }
         Envelope::V6 { destination, .. } => {
             let to_us = destination == GROUP_V6 || snapshot.is_on(interface, &destination, now);
-            (to_us, true, DropReason::UnknownEtherType)
+            (to_us, true, UNHANDLED_IPV6.reason)
         }
     };
     let is_ours = |vrid| {
