@@ -63,6 +63,11 @@ pub struct Adverts {
     pub peers: Vec<IpAddr>,
 }
 
+/// The most addresses that an advertisement has: over IPv4 what it can count, over IPv6 what fits a packet of 1500 bytes.
+pub const fn most_addresses(ipv6: bool) -> usize {
+    if ipv6 { 90 } else { 255 }
+}
+
 /// How addresses are announced, by gratuitous ARP or unsolicited neighbour advertisements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Announcements {
@@ -172,7 +177,7 @@ pub struct RouterSent {
     pub adverts: u64,
     /// Advertisements that were due and were held back, because not every worker was forwarding.
     pub withheld: u64,
-    /// Announcements of addresses: ARP packets.
+    /// Announcements of addresses: ARP packets and neighbour advertisements.
     pub announcements: u64,
 }
 

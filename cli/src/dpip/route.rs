@@ -1,6 +1,6 @@
 //! `dpip route`.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use api::object::ObjectKind;
 use api::row::RouteRow;
@@ -93,7 +93,8 @@ fn no_tos(tos: &str) -> Result<(), String> {
 /// The line of a route. DPVS prints `tos 0` and `proto auto` for every route.
 pub(super) fn text(row: &RouteRow) -> String {
     let Route { prefix, via, device, source, scope, metric, .. } = &row.route;
-    let none = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    let none: IpAddr =
+        if prefix.addr().is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     format!(
         "{} {prefix} via {} src {} dev {device} mtu {} tos 0 scope {scope} metric {metric} proto auto",
         family(prefix.addr()),

@@ -26,7 +26,7 @@ pub(super) struct Underlying {
     all_multicast: bool,
     /// Whether the twin is in a multicast group.
     joined: bool,
-    /// Whether VRRP is listened to.
+    /// Whether it has virtual routers.
     vrrp: bool,
     /// Whether the driver can change the reception of multicast.
     filters: bool,
@@ -115,8 +115,8 @@ impl Ports {
         }
     }
 
-    /// Has these ports receive the multicast of VRRP.
-    pub fn listen_to_vrrp(&mut self, ports: &BTreeSet<InterfaceId>) {
+    /// Has these ports receive multicast for virtual routers.
+    pub fn receive_multicast(&mut self, ports: &BTreeSet<InterfaceId>) {
         for (number, named) in (0..).zip(&mut self.ports) {
             named.underlying.vrrp = ports.contains(&InterfaceId(number));
             named.follow_multicast();

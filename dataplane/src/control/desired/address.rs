@@ -7,7 +7,7 @@ use api::{Address, ObjectKey, Owner, RouteScope, ServiceKey};
 use ipnet::IpNet;
 use rpds::RedBlackTreeSetSync;
 
-use super::refuse::{check_host, full, invalid, refuse};
+use super::refuse::{check_host, check_one_host, full, invalid, refuse};
 use super::{AddressKey, Desired, SlotId};
 
 /// The most addresses that can be objects.
@@ -24,7 +24,7 @@ pub(super) struct Implied {
 
 impl Desired {
     pub(super) fn add_address(&mut self, owner: Owner, address: &Address, name: &ObjectKey) -> Result<(), Refusal> {
-        self.check_address(address)?;
+        self.check_address(owner, address)?;
         let key = (address.address, address.device.clone());
         if self.addresses.claim(&key, address, owner, name)? {
             return Ok(());
@@ -41,7 +41,7 @@ impl Desired {
     }
 
     pub(super) fn edit_address(&mut self, owner: Owner, address: &Address, name: &ObjectKey) -> Result<bool, Refusal> {
-        self.check_address(address)?;
+        self.check_address(owner, address)?;
         let key = (address.address, address.device.clone());
         let edited = self.addresses.edit(&key, address.clone(), owner, name)?;
         self.check_one_device(&key, address.sapool)?;
@@ -141,12 +141,15 @@ impl Desired {
             .ok_or_else(|| full("address with a pool of ports", &self.pool_slots, "dataplane.local_addresses"))
     }
 
-    fn check_address(&self, address: &Address) -> Result<(), Refusal> {
+    fn check_address(&self, owner: Owner, address: &Address) -> Result<(), Refusal> {
         self.check_device(&address.device)?;
-        check_host("address", address.address)?;
         let Address { address, prefix_len, .. } = *address;
-        if !(1..=32).contains(&prefix_len) {
-            return Err(invalid(format!("prefix length {prefix_len} of address {address} is not 1 to 32")));
+        // Of IPv6 there is what comes with tenures.
+        let check = if owner == Owner::Vrrpd { check_one_host } else { check_host };
+        check("address", address)?;
+        let most = if address.is_ipv4() { 32 } else { 128 };
+        if !(1..=most).contains(&prefix_len) {
+            return Err(invalid(format!("prefix length {prefix_len} of address {address} is not 1 to {most}")));
         }
         match not_a_host_of(address, prefix_len) {
             Some(reason) => Err(invalid(format!("address {address} {reason}; use the address of one host"))),
@@ -195,12 +198,13 @@ impl Desired {
 }
 
 /// Why an address cannot be that of a host in its own network: the first and the last one of a network stand for the
-/// network and for all of its hosts (RFC 1122, 3.2.1.3), unless it has room for two only (RFC 3021).
+/// network and for all of its hosts (RFC 1122, 3.2.1.3), unless it has room for two only (RFC 3021). Over IPv6 the first
+/// stands for its routers (RFC 4291, 2.6.1; RFC 6164), the last for nobody else.
 fn not_a_host_of(address: IpAddr, prefix_len: u8) -> Option<String> {
     let net = IpNet::new(address, prefix_len).ok().filter(|net| net.prefix_len() + 1 < net.max_prefix_len())?;
     if address == net.network() {
         Some(format!("is the network {} itself", net.trunc()))
-    } else if address == net.broadcast() {
+    } else if address.is_ipv4() && address == net.broadcast() {
         Some(format!("is the broadcast address of {}", net.trunc()))
     } else {
         None

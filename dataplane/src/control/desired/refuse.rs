@@ -66,13 +66,17 @@ pub(super) fn full(what: &str, slots: &Slots, setting: &str) -> Refusal {
 
 /// Refuses an address that cannot name one host, or of a family that is not served yet. `what` says what it is for.
 pub(super) fn check_host(what: &str, address: IpAddr) -> Result<(), Refusal> {
-    if let Some(reason) = not_a_host(address) {
-        return Err(invalid(format!("{what} {address} {reason}; use the address of one host")));
-    }
+    check_one_host(what, address)?;
     if address.is_ipv6() {
         return Err(invalid(format!("{what} {address} is IPv6, and IPv6 comes later; use an IPv4 address")));
     }
     Ok(())
+}
+
+/// Refuses an address that cannot name one host.
+pub(super) fn check_one_host(what: &str, address: IpAddr) -> Result<(), Refusal> {
+    let reason = not_a_host(address);
+    reason.map_or(Ok(()), |reason| Err(invalid(format!("{what} {address} {reason}; use the address of one host"))))
 }
 
 /// Refuses a server or local address of another family than its service.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::ipc::{Refusal, RefusalKind};
-use api::vrrp::{Adverts, Router, Tenure, Vip};
+use api::vrrp::{Adverts, Router, Tenure, Vip, WatchedRouter, most_addresses};
 use api::{Address, Change, Object, ObjectKey, Owner, Owners};
 use engine::InterfaceId;
 use engine::tenure::Advert;
@@ -15,7 +15,7 @@ use super::announcer::Target;
 use crate::control::State;
 use crate::control::desired::AddressView;
 
-/// The most addresses and peers of a router, as VRRP counts addresses.
+/// The most addresses and peers of a router, advertised or not.
 const MAX_ADDRESSES: usize = 255;
 
 /// The most announcements of an address in a round.
@@ -92,9 +92,10 @@ impl State {
         for (owner, router) in
             others.chain([tenure]).flat_map(|one| one.routers.iter().map(move |router| (one, router)))
         {
-            let Some(Adverts { device, fields, .. }) = &router.adverts else { continue };
-            if !taken.insert((device, fields.vrid)) {
-                let message = format!("VRID {} on {device} is in the tenure of {} already", fields.vrid, owner.name);
+            let Some(adverts) = &router.adverts else { continue };
+            let router = router_of(adverts);
+            if !taken.insert(router.clone()) {
+                let message = format!("{router} is in the tenure of {} already", owner.name);
                 return Err(refuse(RefusalKind::Exists, message));
             }
         }
@@ -104,11 +105,15 @@ impl State {
     fn plan_advert(&self, adverts: &Adverts) -> Result<Advert, Refusal> {
         let Adverts { device, source, fields, addresses, peers } = adverts;
         let interface = self.interface_of(device)?;
-        let what = format!("VRID {} on {device}", fields.vrid);
+        let what = router_of(adverts);
         if !self.tenures.pulse().is_up(interface) {
             return Err(invalid(format!("{what}: the link is down; claim it when it is up")));
         }
-        let addresses: Vec<IpAddr> = addresses.iter().map(|address| v4(*address)).collect::<Result<_, _>>()?;
+        let most = most_addresses(source.is_ipv6());
+        if addresses.len() > most {
+            let message = format!("{what}: {} addresses do not fit an advertisement; {most} do", addresses.len());
+            return Err(invalid(message));
+        }
         let peers = peers.iter().map(|peer| match peer {
             IpAddr::V4(peer) => Ok(*peer),
             IpAddr::V6(peer) => Err(invalid(format!(
@@ -116,12 +121,12 @@ impl State {
             ))),
         });
         let peers: Vec<Ipv4Addr> = peers.collect::<Result<_, _>>()?;
-        Advert::new((interface, v4(*source)?), *fields, &addresses, &peers)
+        Advert::new((interface, *source), *fields, addresses, &peers)
             .map_err(|error| invalid(format!("{what}: {error}")))
     }
 
     fn plan_address(&self, vip: &Vip) -> Result<Target, Refusal> {
-        Ok((self.interface_of(&vip.device)?, v4(vip.address)?))
+        Ok((self.interface_of(&vip.device)?, vip.address))
     }
 
     fn interface_of(&self, device: &str) -> Result<InterfaceId, Refusal> {
@@ -133,14 +138,14 @@ impl State {
     fn check_absent(&self, tenure: &Tenure) -> Result<(), Refusal> {
         let mut wanted = BTreeMap::new();
         for vip in tenure.routers.iter().flat_map(|router| &router.addresses) {
-            let device = wanted.entry(vip.address).or_insert(&vip.device);
+            let device = wanted.entry(place(vip.address, &vip.device)).or_insert(&vip.device);
             if **device != vip.device {
                 let message = format!("VIP {} is on {device} and on {}; give it one port", vip.address, vip.device);
                 return Err(invalid(message));
             }
         }
         for AddressView { address: Address { address, device, .. }, owners, .. } in self.desired.addresses(None) {
-            let Some(wanted) = wanted.get(&address) else { continue };
+            let Some(wanted) = wanted.get(&place(address, &device)) else { continue };
             if owners != Owners::only(Owner::Vrrpd) {
                 let message = format!(
                     "VIP {address} is an address of {device} already, by {owners}, and would stay when another machine \
@@ -158,6 +163,17 @@ impl State {
     }
 }
 
+/// The virtual router that advertisements are of.
+fn router_of(Adverts { device, source, fields, .. }: &Adverts) -> WatchedRouter {
+    WatchedRouter { device: device.clone(), vrid: fields.vrid, ipv6: source.is_ipv6() }
+}
+
+/// What there is one of: a link-local address is another on each link (RFC 4007, 5).
+fn place(address: IpAddr, device: &str) -> (IpAddr, Option<&str>) {
+    let is_local = matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
+    (address, is_local.then_some(device))
+}
+
 fn check_sizes(router: &Router) -> Result<(), Refusal> {
     let how = &router.announcements;
     let repeat = how.master.repeat.max(how.refresh_repeat);
@@ -170,11 +186,4 @@ fn check_sizes(router: &Router) -> Result<(), Refusal> {
         return Err(invalid(format!("{most} addresses or peers of a virtual router are more than {MAX_ADDRESSES}")));
     }
     Ok(())
-}
-
-fn v4(address: IpAddr) -> Result<IpAddr, Refusal> {
-    match address {
-        IpAddr::V4(_) => Ok(address),
-        IpAddr::V6(_) => Err(invalid(format!("address {address} is IPv6, and IPv6 comes later; use an IPv4 address"))),
-    }
 }

@@ -294,6 +294,7 @@ impl State {
             // Nobody may be listening.
             let _ = self.events.send(Event::Changed { generation, by: Owner::Vrrpd, change });
         }
+        self.receive_multicast();
         generation
     }
 
@@ -327,10 +328,6 @@ impl State {
     pub fn watch(&mut self, routers: Vec<WatchedRouter>) -> Result<mpsc::Receiver<VrrpEvent>, Refusal> {
         for router in &routers {
             self.desired.device(&router.device)?;
-            if router.ipv6 {
-                let message = format!("{router} cannot be watched: IPv6 comes later; watch it over IPv4");
-                return Err(Refusal { kind: RefusalKind::Invalid, message, index: None });
-            }
         }
         let (watch, events) = Watch::new(routers);
         self.tenures.watches.push(watch);
@@ -345,9 +342,17 @@ impl State {
             Some(RouterId { interface, vrid: router.vrid.get(), ipv6: router.ipv6 })
         };
         let watched: BTreeSet<RouterId> = routers.iter().filter_map(id).collect();
-        self.ports.listen_to_vrrp(&watched.iter().map(|router| router.interface).collect());
         let snapshot = self.compiler.set_watched(watched);
         self.crew.publish(&snapshot);
+        self.receive_multicast();
+    }
+
+    /// Has ports receive what virtual routers are sent: advertisements, and solicitations for their IPv6 addresses.
+    fn receive_multicast(&mut self) {
+        let watched = self.compiler.latest().watched.iter().map(|router| router.interface);
+        let routers = self.tenures.held.iter().flat_map(|held| &held.routers);
+        let held = routers.flat_map(|router| router.targets.iter().map(|(interface, _)| *interface));
+        self.ports.receive_multicast(&watched.chain(held).collect());
     }
 
     /// Does what is due for tenures and watches.

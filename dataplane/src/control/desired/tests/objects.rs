@@ -217,3 +217,24 @@ fn claims_can_be_made_again_in_their_order() {
     }
     assert_eq!(after.claims(Owner::Vrrpd), []);
 }
+
+#[test]
+fn an_ipv6_address_comes_with_a_tenure_only() {
+    let mut desired = empty(LIMITS);
+    let vip = address("fe80::100/64", "dpdk1");
+    for owner in [Owner::Config, Owner::Operator] {
+        let refusal = desired.apply(owner, &[Change::Add(vip.clone())]).unwrap_err();
+        assert_eq!(refusal.message, "address fe80::100 is IPv6, and IPv6 comes later; use an IPv4 address");
+    }
+    // A link-local address is another on each link.
+    add(&mut desired, Owner::Vrrpd, &[vip.clone(), address("fe80::100/64", "dpdk0")]);
+    let listed: Vec<String> = desired.addresses(None).iter().map(|view| view.address.device.clone()).collect();
+    assert_eq!(listed, ["dpdk1", "dpdk0"]);
+    for (bad, words) in [("fe80::1/129", "is not 1 to 128"), ("fe80::/64", "is the network fe80::/64 itself")] {
+        let refusal = desired.apply(Owner::Vrrpd, &[Change::Add(address(bad, "dpdk1"))]).unwrap_err();
+        assert!(refusal.message.contains(words), "{}", refusal.message);
+    }
+    add(&mut desired, Owner::Vrrpd, &[address("fe80::ffff:ffff:ffff:ffff/64", "dpdk1")]);
+    desired.apply(Owner::Vrrpd, &[delete(&vip)]).unwrap();
+    assert_eq!(desired.addresses(Some("dpdk1")).len(), 1);
+}
