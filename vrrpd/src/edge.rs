@@ -82,6 +82,8 @@ impl Edge {
         // An owner's addresses are its own.
         let virtual_addresses = if member.is_owner() { &[][..] } else { &self.plan.addresses };
         let source = interface.and_then(|interface| match self.plan.source {
+            // Which others a port has is for the kernel to know.
+            Some(source) if self.on_port && ipv6 => Some(source),
             Some(source) => Some(source).filter(|source| interface.has(*source)),
             None => interface.primary(ipv6, virtual_addresses),
         });

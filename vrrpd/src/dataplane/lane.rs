@@ -9,6 +9,7 @@ use api::ipc::{Client, ClientError, RefusalKind};
 use api::row::{Query, Row};
 use api::vrrp::{Tenure, TenureCall};
 use ipnet::IpNet;
+use net::{MacAddr, ipv6};
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::time::timeout;
@@ -119,11 +120,18 @@ async fn ask(client: &mut Client, call: TenureCall) -> Result<(Option<u64>, Resu
     }
 }
 
+/// The address by which an interface with this MAC address speaks IPv6 on its link.
+fn link_local(mac: MacAddr) -> IpNet {
+    IpNet::new_assert(ipv6::link_local(mac).into(), 64)
+}
+
 async fn ports(client: &mut Client) -> Result<Interfaces> {
     let mut ports = Interfaces::new();
     for row in client.list(Query::Links { device: None }).await? {
         let Row::Link(row) = row else { continue };
-        let port = Interface { index: row.index.into(), up: row.up, mac: None, addresses: Vec::new() };
+        // Of IPv6 a port lists what comes with tenures; this one its twin has too.
+        let own = InterfaceAddress { net: link_local(row.mac), ours: false, usable: true };
+        let port = Interface { index: row.index.into(), up: row.up, mac: None, addresses: vec![own] };
         ports.insert(row.name, port);
     }
     for row in client.list(Query::Addresses { device: None }).await? {

@@ -19,13 +19,12 @@ use crate::config::error::{Source, closest};
 use crate::config::objects::network;
 use crate::config::{ConfigError, Port};
 use crate::host::{family, not_a_host};
+use crate::vrrp::most_addresses;
 
 /// In seconds.
 const DEFAULT_LEASE: u32 = 3;
 const DEFAULT_PRIORITY: NonZeroU8 = NonZeroU8::new(100).unwrap();
 const DEFAULT_INTERVAL: Interval = Interval::from_centiseconds(100).unwrap();
-/// What fits a packet of 1500 bytes over IPv6; over IPv4 it is what an advertisement can count.
-const MAX_ADDRESSES: (usize, usize) = (255, 90);
 /// The longest name of a network device, and the longest password (RFC 2338, 5.3.10), in bytes.
 const MAX_DEVICE: usize = 15;
 const MAX_PASSWORD: usize = 8;
@@ -81,7 +80,6 @@ impl Checker<'_> {
         let ipv6 = addresses.iter().any(|address| address.addr().is_ipv6());
         let excluded = section.virtual_ipaddress_excluded.iter().map(|given| self.address(given));
         let excluded = excluded.collect::<Result<Vec<_>, _>>()?;
-        self.fits_port(section)?;
         let vrid = self.vrid(section, &interface, ipv6)?;
         self.not_taken(section, &interface)?;
         let (source, peers) = self.ends(section, ipv6)?;
@@ -133,7 +131,7 @@ impl Checker<'_> {
                 return Err(self.wrong(at, reason));
             }
         }
-        let most = if first.is_ipv6() { MAX_ADDRESSES.1 } else { MAX_ADDRESSES.0 };
+        let most = most_addresses(first.is_ipv6());
         if addresses.len() > most {
             let reason = format!("{} addresses do not fit an advertisement; {most} do", addresses.len());
             return Err(self.wrong(given, reason + ", and virtual_ipaddress_excluded takes more"));
@@ -148,25 +146,6 @@ impl Checker<'_> {
             }
             _ => Ok(addresses),
         }
-    }
-
-    /// Ports of the dataplane have addresses of IPv4 only.
-    fn fits_port(&self, section: &InstanceSection) -> Result<(), ConfigError> {
-        let interface = section.interface.get_ref();
-        if !self.ports.iter().any(|port| port.name == *interface) {
-            return Ok(());
-        }
-        for given in section.virtual_ipaddress.get_ref().iter().chain(&section.virtual_ipaddress_excluded) {
-            let address = self.address(given)?.addr();
-            if address.is_ipv6() {
-                let reason = format!(
-                    "{address} cannot be on {interface}: ports of the dataplane have no IPv6 yet; take an IPv4 address, \
-                     or an interface of the kernel"
-                );
-                return Err(self.wrong(given, reason));
-            }
-        }
-        Ok(())
     }
 
     fn address(&self, given: &Spanned<String>) -> Result<IpNet, ConfigError> {
@@ -226,6 +205,10 @@ impl Checker<'_> {
         })
     }
 
+    fn is_port(&self, section: &InstanceSection) -> bool {
+        self.ports.iter().any(|port| port.name == *section.interface.get_ref())
+    }
+
     /// The source, and the peers.
     fn ends(&self, section: &InstanceSection, ipv6: bool) -> Result<(Option<IpAddr>, Vec<IpAddr>), ConfigError> {
         let host = |given: &Spanned<String>| {
@@ -242,6 +225,14 @@ impl Checker<'_> {
             }
         };
         let source = section.unicast_src_ip.as_ref().map(host).transpose()?;
+        if let Some(peer) = section.unicast_peer.first().filter(|_| ipv6 && self.is_port(section)) {
+            let interface = section.interface.get_ref();
+            let reason = format!(
+                "over IPv6, {interface} advertises to the group only, as it is a port of the dataplane; leave \
+                 unicast_peer out, or take an interface of the kernel"
+            );
+            return Err(self.wrong(peer, reason));
+        }
         let mut peers = Vec::new();
         for given in &section.unicast_peer {
             let peer = host(given)?;

@@ -230,8 +230,8 @@ fn mistakes_are_named_with_their_line() {
             "x.toml:6: unknown value `AH`; known here: PASS",
         ),
         (
-            format!("{ONE}{vip}virtual_ipaddress_excluded = [\"fe80::1\"]\n{PORT}"),
-            "x.toml:6: fe80::1 cannot be on eth0: ports of the dataplane have no IPv6 yet; take",
+            format!("{ONE}version = 3\nvirtual_ipaddress = [\"fe80::1\"]\nunicast_peer = [\"fe80::2\"]\n{PORT}"),
+            "x.toml:7: over IPv6, eth0 advertises to the group only, as it is a port of the dataplane; leave",
         ),
         (format!("{ONE}{vip}checksum = \"rfc9568\"\n"), "x.toml:6: checksum is for version 3 over IPv4"),
         (
@@ -309,6 +309,15 @@ fn an_advertisement_has_room_for_so_many_addresses() {
         let message = refused.expect_err("too many").to_string();
         assert!(message.contains("addresses do not fit an advertisement"), "{message}");
     }
+}
+
+#[test]
+fn a_port_has_both_families() {
+    let v6 = "version = 3\nvirtual_ipaddress = [\"fe80::1\", \"2001:db8::1/64\"]\n";
+    let excluded = "virtual_ipaddress_excluded = [\"10.0.0.100\"]\nunicast_src_ip = \"fe80::2\"\n";
+    let config = good(&format!("{ONE}{v6}{excluded}{PORT}"));
+    let [instance] = &config.vrrp.instances[..] else { panic!("{:?}", config.vrrp) };
+    assert!(instance.is_ipv6() && instance.excluded.len() == 1);
 }
 
 #[test]
