@@ -78,6 +78,14 @@ fn a_gateway_route() {
 }
 
 #[test]
+fn an_ipv6_route() {
+    assert_eq!(
+        route::text(&route("fe80::100/128", "dpdk0", RouteScope::Host)),
+        "inet6 fe80::100/128 via :: src :: dev dpdk0 mtu 1500 tos 0 scope host metric 0 proto auto"
+    );
+}
+
+#[test]
 fn neighbours_as_dpvs_prints_them() {
     let row = |address: &str, mac, state, is_static| NeighbourRow {
         address: address.parse().unwrap(),
