@@ -1,6 +1,6 @@
 //! Tenures over the wire: what a peer sees of a master, and when it sees no more of it.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,8 @@ use zerocopy::IntoBytes;
 
 /// The address advertisements are sent from; a peer's is the client's, which is greater.
 const SOURCE: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 10);
+const SOURCE_V6: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0x10);
+const VIP_V6: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0x100);
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Longer than any test takes.
 const LONG: Duration = Duration::from_secs(600);
@@ -79,6 +81,16 @@ fn tenure(lease: Duration) -> Tenure {
     let announcements = announcements(2, Duration::from_secs(1), GarpForm::Request);
     let router = Router { adverts: Some(adverts), addresses: vec![vip], announcements };
     Tenure { id: 1, name: "VI_1".into(), lease, routers: vec![router] }
+}
+
+/// The same over IPv6, on a port.
+fn tenure_v6(id: u64, device: &str) -> Tenure {
+    let mut tenure = Tenure { id, ..tenure(LONG) };
+    let (router, vip) = (&mut tenure.routers[0], IpAddr::V6(VIP_V6));
+    router.addresses = vec![Vip { address: vip, prefix_len: 64, device: device.into() }];
+    let adverts = router.adverts.as_mut().unwrap();
+    (adverts.device, adverts.source, adverts.addresses) = (device.into(), SOURCE_V6.into(), vec![vip]);
+    tenure
 }
 
 fn watched() -> WatchedRouter {
@@ -334,4 +346,32 @@ fn a_vip_is_nobody_elses() {
     assert_eq!(refusal(scene.vrrpd.tenure(TenureCall::Claim(tenure(LONG)))), RefusalKind::Owned);
     assert!(scene.answers(), "the operator's address stays");
     assert!(scene.vrrpd.tenures().unwrap().is_empty(), "all or nothing");
+}
+
+#[test]
+fn each_family_has_its_own_virtual_routers_and_each_link_its_own_addresses() {
+    let mut scene = scene(1);
+    scene.claim(LONG);
+    scene.vrrpd.tenure(TenureCall::Claim(tenure_v6(2, "dpdk1"))).unwrap();
+    let mut again = tenure_v6(3, "dpdk1");
+    again.routers[0].addresses.clear();
+    assert_eq!(refusal(scene.vrrpd.tenure(TenureCall::Claim(again))), RefusalKind::Exists, "the same VRID");
+    scene.vrrpd.tenure(TenureCall::Claim(tenure_v6(4, "dpdk0"))).unwrap();
+    assert_eq!(scene.vrrpd.tenures().unwrap().len(), 3);
+    scene.vrrpd.tenure(TenureCall::Drop { id: 4, wills: vec![0] }).unwrap();
+    let with = |change: &dyn Fn(&mut Adverts)| {
+        let mut tenure = tenure_v6(4, "dpdk0");
+        change(tenure.routers[0].adverts.as_mut().unwrap());
+        TenureCall::Claim(tenure)
+    };
+    for refused in [
+        with(&|adverts| adverts.peers = vec![SOURCE_V6.into()]),
+        with(&|adverts| adverts.addresses = vec![VIP_V6.into(); 91]),
+        with(&|adverts| adverts.addresses.push(VIP.into())),
+        with(&|adverts| adverts.source = SOURCE.into()),
+    ] {
+        assert_eq!(refusal(scene.vrrpd.tenure(refused)), RefusalKind::Invalid);
+    }
+    let shown = scene.dataplane.cli().run("dpip addr show").unwrap();
+    assert!(shown.contains(&format!("inet6 {VIP_V6}/64 scope global dpdk1")), "{shown}");
 }
