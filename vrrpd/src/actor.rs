@@ -12,7 +12,7 @@
 
 use crate::dataplane::{self, Answered, Connected, Facts, Request};
 use crate::edge::{Edge, Known};
-use crate::kernel::{Addresses, Interfaces, PacketSocket};
+use crate::kernel::{Interfaces, Netlink, PacketSocket};
 use crate::notify::{Notifiers, Told};
 use crate::plan::{GroupPlan, MemberPlan};
 use crate::report::{Report, describe};
@@ -45,7 +45,7 @@ const TRANSITIONS: usize = 16;
 #[derive(Clone)]
 pub struct Surroundings {
     pub(crate) interfaces: watch::Receiver<Arc<Interfaces>>,
-    pub(crate) addresses: Addresses,
+    pub(crate) netlink: Netlink,
     pub(crate) frames: Arc<PacketSocket>,
     /// The ports of the dataplane.
     pub(crate) ports: watch::Receiver<Arc<Interfaces>>,
@@ -498,6 +498,7 @@ impl Running {
                 name: plan.name.clone(),
                 sync_group: Some(self.group.name()).filter(|name| *name != plan.name).map(str::to_owned),
                 interface: plan.interface.clone(),
+                virtual_mac: plan.virtual_mac,
                 vrid: settings.vrid,
                 version: if settings.version == net::vrrp::Version::V2 { 2 } else { 3 },
                 addresses: plan.addresses.iter().map(ipnet::IpNet::addr).collect(),

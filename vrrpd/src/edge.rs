@@ -2,7 +2,9 @@
 
 use crate::actor::{GroupMessage, Surroundings};
 use crate::dataplane::Facts;
-use crate::kernel::{Holder, Interface, Interfaces, Message, VrrpSocket, Wanted};
+use crate::kernel::{
+    Holder, Interface, Interfaces, Message, PacketSocket, VrrpSocket, Wanted, advertising, virtual_link,
+};
 use crate::plan::MemberPlan;
 use crate::track::{Findings, Verdict, by_number, by_state};
 use crate::{Advert, Input, Member, Standing, Task};
@@ -24,6 +26,7 @@ pub(crate) struct Edge {
     /// Whether the interface is a port.
     on_port: bool,
     socket: Option<(Arc<VrrpSocket>, Task)>,
+    frames: Arc<PacketSocket>,
     /// The index of the interface on which no socket could be opened.
     refused: Option<u32>,
     /// What the state machine was told last.
@@ -43,9 +46,10 @@ pub(crate) struct Known<'a> {
 
 impl Edge {
     pub(crate) fn new(plan: &MemberPlan, on_port: bool, around: &Surroundings) -> Self {
-        let (addresses, frames) = (around.addresses.clone(), Arc::clone(&around.frames));
-        let holder = (!on_port).then(|| Holder::start(plan.clone(), around.interfaces.clone(), addresses, frames));
-        Self { plan: plan.clone(), on_port, socket: None, refused: None, told: Vec::new(), holder, sent: 0 }
+        let (netlink, frames) = (around.netlink.clone(), Arc::clone(&around.frames));
+        let holder = (!on_port).then(|| Holder::start(plan.clone(), around.interfaces.clone(), netlink, frames));
+        let frames = Arc::clone(&around.frames);
+        Self { plan: plan.clone(), on_port, socket: None, frames, refused: None, told: Vec::new(), holder, sent: 0 }
     }
 
     /// Says what is wanted of its addresses, where they are the kernel's.
@@ -133,10 +137,12 @@ impl Edge {
         links.chain(scripts).chain(files).chain(facts)
     }
 
-    /// Whether a predecessor left its addresses on the interface.
+    /// Whether a predecessor left its addresses on the interface, or on the link over it.
     pub(crate) fn is_left(&self, interfaces: &Interfaces) -> bool {
         let Some(interface) = interfaces.get(&self.plan.interface) else { return false };
-        let is_left = |addr: IpAddr| interface.addresses.iter().any(|there| there.ours && there.net.addr() == addr);
+        let link = |mac| virtual_link(interfaces, interface.index, mac);
+        let Some(place) = self.plan.virtual_mac.map_or(Some(interface), link) else { return false };
+        let is_left = |addr: IpAddr| place.addresses.iter().any(|there| there.ours && there.net.addr() == addr);
         self.plan.addresses.iter().all(|net| is_left(net.addr()))
     }
 
@@ -151,6 +157,13 @@ impl Edge {
     /// The last one, when it could not be sent to each.
     pub(crate) fn send(&mut self, advert: &Advert) -> io::Result<()> {
         let Some((socket, _)) = &self.socket else { return Ok(()) };
+        if let (Some(mac), true) = (self.plan.virtual_mac, self.plan.peers.is_empty()) {
+            // From the virtual router's MAC address, which switches so learn the way to (RFC 9568, 7.3).
+            let frame = advertising(advert, mac).map_err(io::Error::other)?;
+            self.frames.send(socket.index(), &frame)?;
+            self.sent += 1;
+            return Ok(());
+        }
         let group: [IpAddr; 1] = [if advert.source.is_ipv6() { GROUP_V6.into() } else { GROUP_V4.into() }];
         let to = if self.plan.peers.is_empty() { &group[..] } else { &self.plan.peers };
         let mut outcome = Ok(());

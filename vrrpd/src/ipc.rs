@@ -169,6 +169,7 @@ mod tests {
             name: name.into(),
             sync_group: group.map(Into::into),
             interface: "eth0".into(),
+            virtual_mac: None,
             vrid: net::vrrp::Vrid::MIN,
             version: 3,
             addresses: Vec::new(),

@@ -4,6 +4,7 @@ use crate::{Checksum, MemberSettings, Sender, Settings};
 use api::config::{self, Notify, Script, SyncGroup, TrackFile, Tracked, Tracking, VrrpInstance};
 use api::vrrp::{Announcements, Rounds};
 use ipnet::IpNet;
+use net::MacAddr;
 use std::net::IpAddr;
 
 /// What a configuration asks for.
@@ -41,6 +42,8 @@ pub struct MemberPlan {
     pub peers: Vec<IpAddr>,
     /// Where they are to come from.
     pub source: Option<IpAddr>,
+    /// The MAC address that the addresses have, where it is not the interface's.
+    pub virtual_mac: Option<MacAddr>,
     /// How addresses are announced.
     pub announcements: Announcements,
     /// How they are announced again when somebody else has spoken for them.
@@ -111,6 +114,7 @@ fn member(instance: &VrrpInstance, group: Option<&SyncGroup>) -> MemberPlan {
         addresses: instance.addresses.iter().chain(&instance.excluded).copied().collect(),
         peers: instance.peers.clone(),
         source: instance.source,
+        virtual_mac: instance.virtual_mac(),
         announcements: instance.announcements,
         lower_prio: instance.lower_prio,
         tracking: group.map_or_else(|| instance.tracking.clone(), |group| both(&instance.tracking, &group.tracking)),

@@ -3,6 +3,7 @@
 use crate::{Counters, Group, MasterSeen, Member, Reason, Standing, State, Tracked};
 use api::stats::Counter;
 use api::vrrpd::{self, Instance, Master, Transition};
+use net::MacAddr;
 use net::vrrp::{Vrid, VrrpError};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -17,6 +18,8 @@ pub struct Report {
     pub sync_group: Option<String>,
     /// Its interface.
     pub interface: String,
+    /// The MAC address of its addresses, where it is not the interface's.
+    pub virtual_mac: Option<MacAddr>,
     /// Its number.
     pub vrid: Vrid,
     /// The version of the protocol: 2 or 3.
@@ -63,6 +66,7 @@ impl From<Report> for Instance {
             name: report.name,
             sync_group: report.sync_group,
             interface: report.interface,
+            virtual_mac: report.virtual_mac,
             vrid: report.vrid,
             version: report.version,
             addresses: report.addresses,

@@ -3,7 +3,7 @@
 
 use crate::actor::{GroupActor, GroupMessage, Surroundings};
 use crate::dataplane::{Dataplane, Directory, Facts};
-use crate::kernel::{self, Addresses, Interfaces, PacketSocket};
+use crate::kernel::{self, Interfaces, Netlink, PacketSocket};
 use crate::plan::{GroupPlan, Plan};
 use crate::report::Report;
 use crate::track::Trackers;
@@ -97,11 +97,11 @@ impl Groups {
         let (directory, whom) = watch::channel(Arc::new(Directory::default()));
         let (tell_facts, facts) = watch::channel(Arc::new(Facts::new()));
         let dataplane = Dataplane { socket, requests: asked, directory: whom, ports: tell_ports, facts: tell_facts };
-        let (addresses, frames) = (Addresses::open()?, Arc::new(frames));
+        let (netlink, frames) = (Netlink::open()?, Arc::new(frames));
         let trackers = Trackers::new(runner.clone());
         let findings = trackers.findings();
         let around =
-            Surroundings { interfaces, addresses, frames, ports, requests, facts, findings, runner, changed, turns };
+            Surroundings { interfaces, netlink, frames, ports, requests, facts, findings, runner, changed, turns };
         let tasks = [Task::spawn(kernel::watch(tell_interfaces)), Task::spawn(dataplane.run())];
         let (running, failures) = (Vec::new(), VecDeque::new());
         let awaited = Awaited::default();

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use client::{Client, Turns};
 
+use crate::MacAddr;
 use crate::ipc::Refusal;
 use crate::stats::Counter;
 
@@ -103,6 +104,8 @@ pub struct Instance {
     pub sync_group: Option<String>,
     /// The port or the kernel's interface it is on.
     pub interface: String,
+    /// The MAC address of its addresses, where it is not the interface's.
+    pub virtual_mac: Option<MacAddr>,
     /// Its number.
     pub vrid: Vrid,
     /// The version of the protocol: 2 or 3.

@@ -3,7 +3,7 @@
 use std::num::NonZeroU8;
 use std::time::Duration;
 
-use net::vrrp::Vrid;
+use net::vrrp::{Vrid, virtual_mac};
 use sluice_api::ipc::{Answer, Call, Refusal, RefusalKind};
 use sluice_api::stats::Counter;
 use sluice_api::vrrpd::{Instance, Master, Operation, Reply, Request, State, Tracked, Transition, Turn};
@@ -84,6 +84,7 @@ fn instance(full: bool) -> Instance {
         name: "VI_1".into(),
         sync_group: full.then(|| "VG_1".into()),
         interface: "dpdk1".into(),
+        virtual_mac: full.then(|| virtual_mac(Vrid::MAX, false)),
         vrid: Vrid::MAX,
         version: 3,
         addresses: vec![v4(100), v6()],

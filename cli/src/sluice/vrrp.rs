@@ -70,7 +70,10 @@ fn cells(instance: &Instance, now: SystemTime) -> Vec<String> {
     vec![
         instance.name.clone(),
         or_dash(instance.sync_group.as_ref()),
-        instance.interface.clone(),
+        match instance.virtual_mac {
+            Some(mac) => format!("{} ({mac})", instance.interface),
+            None => instance.interface.clone(),
+        },
         instance.vrid.to_string(),
         state(instance),
         match (instance.effective_priority, instance.priority) {
@@ -108,6 +111,7 @@ mod tests {
             name: name.into(),
             sync_group: None,
             interface: "dpdk1".into(),
+            virtual_mac: None,
             vrid: 51.try_into().unwrap(),
             version: 3,
             addresses: vec!["10.0.0.100".parse().unwrap(), "10.0.0.101".parse().unwrap()],

@@ -67,6 +67,12 @@ impl Instance {
         self.report.interface.clone()
     }
 
+    /// Empty where it is the interface's.
+    #[zbus(property(emits_changed_signal = "const"), name = "VirtualMAC")]
+    async fn virtual_mac(&self) -> String {
+        self.report.virtual_mac.map(|mac| mac.to_string()).unwrap_or_default()
+    }
+
     #[zbus(property(emits_changed_signal = "const"), name = "VRID")]
     async fn vrid(&self) -> u8 {
         self.report.vrid.get()

@@ -131,7 +131,7 @@ async fn ports(client: &mut Client) -> Result<Interfaces> {
         let Row::Link(row) = row else { continue };
         // Of IPv6 a port lists what comes with tenures; this one its twin has too.
         let own = InterfaceAddress { net: link_local(row.mac), ours: false, usable: true };
-        let port = Interface { index: row.index.into(), up: row.up, mac: None, addresses: vec![own] };
+        let port = Interface { index: row.index.into(), up: row.up, addresses: vec![own], ..Interface::default() };
         ports.insert(row.name, port);
     }
     for row in client.list(Query::Addresses { device: None }).await? {

@@ -1,10 +1,12 @@
 //! Keeps the addresses of one virtual router on its interface while it is master, and announces them.
 
-use super::{Addresses, Interface, Interfaces, PacketSocket, frame};
+use super::{Interface, Interfaces, Netlink, PacketSocket, frame, virtual_link};
 use crate::announcer::Announcer;
 use crate::plan::MemberPlan;
 use crate::{Task, clock};
+use anyhow::Result;
 use ipnet::IpNet;
+use net::MacAddr;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +15,12 @@ use tracing::warn;
 
 /// How long to wait after the kernel refused.
 const AGAIN: Duration = Duration::from_secs(1);
+
+/// The route over a link of ours to a network that its interface is in too comes after that of the interface, whose
+/// metric is 0, or 256 over IPv6.
+const METRIC: u32 = 1024;
+/// The network of link-local addresses on any link (RFC 4291, 2.5.6).
+const LINK_LOCAL_PREFIX_LEN: u8 = 64;
 
 /// What is wanted of a virtual router's addresses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,19 +45,20 @@ impl Holder {
     pub(crate) fn start(
         plan: MemberPlan,
         interfaces: watch::Receiver<Arc<Interfaces>>,
-        addresses: Addresses,
+        netlink: Netlink,
         frames: Arc<PacketSocket>,
     ) -> Self {
         let (wanted, wants) = watch::channel(Wanted::default());
         let (tell_clear, clear) = watch::channel(false);
         let work = Work {
             announcer: Announcer::new(plan.announcements, plan.addresses.iter().map(IpNet::addr).collect()),
+            raised: false,
             added: BTreeSet::new(),
             is_held: false,
             done: Wanted::default(),
             refused: false,
             plan,
-            addresses,
+            netlink,
             frames,
         };
         Self { wanted, clear, _task: Task::spawn(work.run(wants, interfaces, tell_clear)) }
@@ -73,9 +82,11 @@ impl Holder {
 
 struct Work {
     plan: MemberPlan,
-    addresses: Addresses,
+    netlink: Netlink,
     frames: Arc<PacketSocket>,
     announcer: Announcer,
+    /// Whether a link may be there that was not shown yet.
+    raised: bool,
     /// What this task put on the interface: old kernels do not say who put an address there.
     added: BTreeSet<IpNet>,
     /// Whether all addresses are on the interface, and wanted there.
@@ -95,10 +106,10 @@ impl Work {
     ) {
         loop {
             let wanted = *wants.borrow_and_update();
-            let interface = interfaces.borrow_and_update().get(&self.plan.interface).cloned();
-            let settled = self.settle(wanted, interface.as_ref()).await;
+            let known = Arc::clone(&interfaces.borrow_and_update());
+            let settled = self.settle(wanted, &known).await;
             tell_clear.send_replace(settled && wanted.held == Some(false));
-            let next = self.announce(wanted, interface.as_ref()).or((!settled).then_some(AGAIN));
+            let next = self.announce(wanted, known.get(&self.plan.interface)).or((!settled).then_some(AGAIN));
             let pause = async {
                 match next {
                     Some(pause) => tokio::time::sleep(pause).await,
@@ -114,40 +125,75 @@ impl Work {
     }
 
     /// Brings the interface in line with what is wanted. `false`: something is left to do.
-    async fn settle(&mut self, wanted: Wanted, interface: Option<&Interface>) -> bool {
+    async fn settle(&mut self, wanted: Wanted, interfaces: &Interfaces) -> bool {
         let Some(held) = wanted.held else { return true };
-        let Some(interface) = interface else {
+        let Some(interface) = interfaces.get(&self.plan.interface) else {
             // With the interface its addresses are gone.
             self.added.clear();
             self.hold(false);
             return !held;
         };
-        let mut settled = true;
-        for net in self.plan.addresses.clone() {
-            let there = interface.addresses.iter().find(|address| address.net.addr() == net.addr());
-            let outcome = match there {
-                None if held => self.addresses.add(interface.index, net).await.map(|()| {
-                    self.added.insert(net);
-                }),
-                // What the interface shows may be from before it was taken off.
-                Some(address) if !held && (address.ours || self.added.contains(&net)) => {
-                    self.addresses.remove(interface.index, address.net).await.map(|()| {
-                        self.added.remove(&net);
-                    })
-                }
-                None if self.added.remove(&net) => self.addresses.remove(interface.index, net).await,
-                _ => Ok(()),
-            };
-            if let Err(error) = outcome {
-                settled = false;
-                if !std::mem::replace(&mut self.refused, true) {
-                    warn!(instance = self.plan.name, interface = self.plan.interface, "{error:#}; trying again");
-                }
-            }
+        let outcome = match self.plan.virtual_mac {
+            None => self.settle_addresses(held, interface).await,
+            Some(mac) => self.settle_link(held, interface.index, mac, interfaces).await,
+        };
+        let settled = outcome.is_ok();
+        if let Err(error) = outcome
+            && !std::mem::replace(&mut self.refused, true)
+        {
+            warn!(instance = self.plan.name, interface = self.plan.interface, "{error:#}; trying again");
         }
         self.refused &= !settled;
         self.hold(held && settled);
         settled
+    }
+
+    /// The addresses are on the interface itself. What fails last is returned.
+    async fn settle_addresses(&mut self, held: bool, interface: &Interface) -> Result<()> {
+        let mut outcome = Ok(());
+        for net in self.plan.addresses.clone() {
+            let there = interface.addresses.iter().find(|address| address.net.addr() == net.addr());
+            let done = match there {
+                None if held => self.netlink.add(interface.index, net, None).await.map(|()| {
+                    self.added.insert(net);
+                }),
+                // What the interface shows may be from before it was taken off.
+                Some(address) if !held && (address.ours || self.added.contains(&net)) => {
+                    self.netlink.remove(interface.index, address.net).await.map(|()| {
+                        self.added.remove(&net);
+                    })
+                }
+                None if self.added.remove(&net) => self.netlink.remove(interface.index, net).await,
+                _ => Ok(()),
+            };
+            outcome = outcome.and(done);
+        }
+        outcome
+    }
+
+    /// The addresses are on a link of their own, which comes and goes with them.
+    async fn settle_link(&mut self, held: bool, over: u32, mac: MacAddr, interfaces: &Interfaces) -> Result<()> {
+        let shown = virtual_link(interfaces, over, mac);
+        if !held {
+            if shown.is_some() || self.raised {
+                self.netlink.lower(over, mac).await?;
+                self.raised = false;
+            }
+            return Ok(());
+        }
+        let (index, there) = match shown.filter(|link| link.up) {
+            Some(link) => (link.index, &link.addresses[..]),
+            None => {
+                self.raised = true;
+                (self.netlink.raise(over, mac).await?, &[][..])
+            }
+        };
+        for net in &self.plan.addresses {
+            if !there.iter().any(|address| address.net.addr() == net.addr()) {
+                self.netlink.add(index, on_link(*net), Some(METRIC)).await?;
+            }
+        }
+        Ok(())
     }
 
     fn hold(&mut self, is_held: bool) {
@@ -170,13 +216,22 @@ impl Work {
         self.done = wanted;
         let now = clock::now();
         while let Some(announcement) = self.announcer.take(now) {
-            let Some((index, mac)) = interface.and_then(|interface| Some((interface.index, interface.mac?))) else {
-                continue;
-            };
-            if let Err(error) = self.frames.send(index, &frame::announcing(announcement, mac)) {
+            let Some(interface) = interface else { continue };
+            let Some(mac) = self.plan.virtual_mac.or(interface.mac) else { continue };
+            if let Err(error) = self.frames.send(interface.index, &frame::announcing(announcement, mac)) {
                 warn!(instance = self.plan.name, %error, "cannot send {announcement:?}");
             }
         }
         self.announcer.deadline().map(|at| at.since(now))
+    }
+}
+
+/// An address as it is on a link of its own, where nothing else brings the route to its link-local neighbours.
+fn on_link(net: IpNet) -> IpNet {
+    match net {
+        IpNet::V6(v6) if v6.addr().is_unicast_link_local() => {
+            IpNet::new(net.addr(), LINK_LOCAL_PREFIX_LEN).unwrap_or(net)
+        }
+        _ => net,
     }
 }

@@ -5,7 +5,7 @@ use futures_util::{StreamExt, TryStreamExt};
 use ipnet::IpNet;
 use net::MacAddr;
 use rtnetlink::packet_route::address::{AddressAttribute, AddressFlags, AddressMessage, AddressProtocol};
-use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
+use rtnetlink::packet_route::link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
 use rtnetlink::{Handle, MulticastGroup, new_connection, new_multicast_connection};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -33,6 +33,8 @@ pub(crate) struct Interface {
     pub(crate) up: bool,
     /// Its hardware address, where it has one of Ethernet's.
     pub(crate) mac: Option<MacAddr>,
+    /// The index of the interface that it is a macvlan over, if it is one.
+    pub(crate) over: Option<u32>,
     /// Its addresses, in the kernel's order.
     pub(crate) addresses: Vec<InterfaceAddress>,
 }
@@ -65,6 +67,11 @@ impl Interface {
     pub(crate) fn has(&self, wanted: IpAddr) -> bool {
         self.addresses.iter().any(|address| address.usable && address.net.addr() == wanted)
     }
+}
+
+/// The link with this MAC address over an interface.
+pub(crate) fn virtual_link(interfaces: &Interfaces, over: u32, mac: MacAddr) -> Option<&Interface> {
+    interfaces.values().find(|link| link.over == Some(over) && link.mac == Some(mac))
 }
 
 /// Tells what interfaces there are, and whenever that changes, for as long as somebody listens.
@@ -100,7 +107,7 @@ async fn follow(tell: &watch::Sender<Arc<Interfaces>>) -> anyhow::Result<()> {
     }
 }
 
-async fn list(handle: &Handle) -> Result<Interfaces, rtnetlink::Error> {
+pub(super) async fn list(handle: &Handle) -> Result<Interfaces, rtnetlink::Error> {
     let mut by_index = BTreeMap::new();
     let mut links = handle.link().get().execute();
     while let Some(message) = links.try_next().await? {
@@ -116,16 +123,19 @@ async fn list(handle: &Handle) -> Result<Interfaces, rtnetlink::Error> {
 }
 
 fn link(message: &LinkMessage) -> (String, Interface) {
-    let (mut name, mut mac) = (String::new(), None);
+    let (mut name, mut mac, mut below, mut is_macvlan) = (String::new(), None, None, false);
     for attribute in &message.attributes {
         match attribute {
             LinkAttribute::IfName(given) => name.clone_from(given),
             LinkAttribute::Address(bytes) => mac = <[u8; 6]>::try_from(&bytes[..]).ok().map(MacAddr::from),
+            LinkAttribute::Link(index) => below = Some(*index),
+            LinkAttribute::LinkInfo(infos) => is_macvlan = infos.contains(&LinkInfo::Kind(InfoKind::MacVlan)),
             _ => (),
         }
     }
     let up = message.header.flags.contains(LinkFlags::Up | LinkFlags::LowerUp);
-    (name, Interface { index: message.header.index, up, mac, addresses: Vec::new() })
+    let over = below.filter(|_| is_macvlan);
+    (name, Interface { index: message.header.index, up, mac, over, addresses: Vec::new() })
 }
 
 fn address(message: &AddressMessage) -> Option<InterfaceAddress> {
@@ -156,7 +166,7 @@ mod tests {
             ours: *ours,
             usable: *usable,
         });
-        Interface { index: 2, up: true, mac: None, addresses: addresses.collect() }
+        Interface { index: 2, up: true, addresses: addresses.collect(), ..Interface::default() }
     }
 
     #[test]

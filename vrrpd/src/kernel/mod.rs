@@ -5,13 +5,16 @@ mod addresses;
 mod frame;
 mod holder;
 mod interfaces;
+mod macvlan;
+mod netlink;
 mod packet;
 mod socket;
 mod sys;
 
-pub(crate) use addresses::Addresses;
+pub(crate) use frame::advertising;
 pub(crate) use holder::{Holder, Wanted};
-pub(crate) use interfaces::{Interface, InterfaceAddress, Interfaces, watch};
+pub(crate) use interfaces::{Interface, InterfaceAddress, Interfaces, virtual_link, watch};
+pub(crate) use netlink::Netlink;
 pub(crate) use packet::PacketSocket;
 pub(crate) use socket::{Message, VrrpSocket};
 pub(crate) use sys::readable;

@@ -104,6 +104,7 @@ impl Checker<'_> {
             checksum: self.checksum(section, version, ipv6)?,
             preempt: !section.nopreempt.as_ref().is_some_and(|given| *given.get_ref()),
             preempt_delay: section.preempt_delay.unwrap_or_default(),
+            use_vmac: section.use_vmac,
             lower_prio_no_advert: announcing.lower_prio_no_advert.unwrap_or_default(),
             announcements: announcing.announcements(),
             lower_prio: announcing.lower_prio(),

@@ -164,6 +164,8 @@ announcing_section! {
         #[serde(default, deserialize_with = "optional_seconds::<_, 1000>")]
         pub(super) preempt_delay: Option<Duration>,
         #[serde(default)]
+        pub(super) use_vmac: bool,
+        #[serde(default)]
         track_interface: Vec<TrackedSection>,
         #[serde(default)]
         track_script: Vec<TrackedSection>,

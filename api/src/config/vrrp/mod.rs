@@ -12,7 +12,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use net::vrrp::{Authentication, ChecksumForm, Interval, Version, Vrid};
+use net::MacAddr;
+use net::vrrp::{Authentication, ChecksumForm, Interval, Version, Vrid, virtual_mac};
 
 use crate::config::CommandLine;
 use crate::vrrp::{Announcements, Rounds};
@@ -63,6 +64,8 @@ pub struct VrrpInstance {
     pub preempt: bool,
     /// For how long such a master is borne first.
     pub preempt_delay: Duration,
+    /// Whether its addresses have the MAC address of the virtual router, and not that of the interface.
+    pub use_vmac: bool,
     /// Whether a master keeps silent when one of lower priority speaks up.
     pub lower_prio_no_advert: bool,
     /// How the addresses are announced.
@@ -162,5 +165,10 @@ impl VrrpInstance {
     /// Whether it is about IPv6.
     pub fn is_ipv6(&self) -> bool {
         self.addresses.first().is_some_and(|address| address.addr().is_ipv6())
+    }
+
+    /// The MAC address of the virtual router, where it is used.
+    pub fn virtual_mac(&self) -> Option<MacAddr> {
+        self.use_vmac.then(|| virtual_mac(self.vrid, self.is_ipv6()))
     }
 }

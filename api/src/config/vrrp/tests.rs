@@ -85,6 +85,7 @@ unicast_peer = ["10.0.0.2", "10.0.0.3"]
 checksum = "rfc9568"
 nopreempt = true
 preempt_delay = 1.5
+use_vmac = true
 garp_master_delay = 1
 garp_lower_prio_repeat = 3
 garp_interval = 0.001
@@ -96,6 +97,7 @@ track_fact = [{ name = "quorum:10.0.0.100" }, { name = "open", weight = 5 }]
 name = "VI_2"
 interface = "eth0"
 virtual_router_id = 51
+use_vmac = true
 virtual_ipaddress = ["fe80::1", "2001:db8::2/64"]
 
 [[vrrp.instance]]
@@ -123,6 +125,8 @@ group = ["VI_3", "VI_1"]
     assert_eq!((one.announcements.refresh, one.announcements.form), (Duration::from_secs(600), GarpForm::Both));
     assert_eq!(one.announcements.garp_interval, Duration::from_millis(1));
     assert!(!one.lower_prio_no_advert && two.lower_prio_no_advert);
+    let macs = [one, two, three].map(|instance| instance.virtual_mac().map(|mac| mac.to_string()));
+    assert_eq!(macs, [Some("00:00:5E:00:01:33".to_owned()), Some("00:00:5E:00:02:33".to_owned()), None]);
     let tracked = [("eth1", 0), ("eth2", -20)].map(|(name, weight)| Tracked { name: name.into(), weight });
     assert_eq!(one.tracking.interfaces, tracked);
     let facts = [("quorum:10.0.0.100", 0), ("open", 5)].map(|(name, weight)| Tracked { name: name.into(), weight });
@@ -134,7 +138,7 @@ group = ["VI_3", "VI_1"]
     let [group] = &config.vrrp.sync_groups[..] else { panic!("{:?}", config.vrrp.sync_groups) };
     assert_eq!((group.name.as_str(), &group.members[..]), ("VG_1", &[2, 0][..]));
     let [warning] = &config.warnings[..] else { panic!("{:?}", config.warnings) };
-    assert!(warning.starts_with("x.toml:44: auth_pass protects nothing"), "{warning}");
+    assert!(warning.starts_with("x.toml:46: auth_pass protects nothing"), "{warning}");
 }
 
 #[test]

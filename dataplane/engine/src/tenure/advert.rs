@@ -3,12 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+use net::ethernet;
 use net::vrrp::{
-    self, AddressList, Envelope, Fields, GROUP_V4, GROUP_V6, PRIORITY_OWNER, PRIORITY_STOP, PROTOCOL, Unwritable,
-    Version,
+    self, AddressList, Envelope, Fields, GROUP_V4, GROUP_V6, PRIORITY_OWNER, PRIORITY_STOP, Unwritable, Version,
 };
-use net::{NETWORK_CONTROL, ethernet, ipv4, ipv6};
-use zerocopy::IntoBytes;
 
 use super::RouterId;
 use crate::id::InterfaceId;
@@ -101,25 +99,6 @@ impl Packet {
         let advert = vrrp::Advert { fields, addresses: addresses.as_addresses() };
         let mut message = vec![0; advert.message_len()];
         advert.write(&envelope, &mut message)?;
-        let header = header(&envelope, message.len() as u16);
-        Ok(Packet { peer, bytes: [&[0; ethernet::HEADER_LEN], &header[..], &message].concat().into() })
-    }
-}
-
-/// The IP header of a message of so many bytes.
-fn header(envelope: &Envelope, length: u16) -> Vec<u8> {
-    match *envelope {
-        Envelope::V4 { source, destination, ttl } => {
-            let mut header = ipv4::Header::new(source, destination, PROTOCOL, ttl, length);
-            header.tos = NETWORK_CONTROL;
-            let mut bytes = header.as_bytes().to_vec();
-            let finished = ipv4::finish(&mut bytes);
-            debug_assert!(finished, "the header is there");
-            bytes
-        }
-        Envelope::V6 { source, destination, hop_limit } => {
-            let header = ipv6::Header::new(source, destination, PROTOCOL, hop_limit, length);
-            header.with_class(NETWORK_CONTROL).as_bytes().to_vec()
-        }
+        Ok(Packet { peer, bytes: [&[0; ethernet::HEADER_LEN], &envelope.packet(&message)[..]].concat().into() })
     }
 }

@@ -2,9 +2,9 @@
 
 use super::{
     AUTHENTICATION_LEN, Addresses, Advert, Authentication, ChecksumForm, Envelope, HEADER_LEN, Header, Interval,
-    TYPE_ADVERTISEMENT, Version,
+    PROTOCOL, TYPE_ADVERTISEMENT, Version,
 };
-use crate::checksum;
+use crate::{NETWORK_CONTROL, checksum, ipv4, ipv6};
 use zerocopy::IntoBytes;
 use zerocopy::byteorder::network_endian::U16;
 
@@ -104,5 +104,26 @@ impl Advert<'_> {
         let count = self.addresses.len();
         let missing = fields.version == Version::V3 && count == 0;
         u8::try_from(count).ok().filter(|_| !missing).ok_or(Unwritable::Count(count))
+    }
+}
+
+impl Envelope {
+    /// The IP packet around a message, of the class of network control.
+    pub fn packet(&self, message: &[u8]) -> Vec<u8> {
+        let length = message.len() as u16;
+        match *self {
+            Envelope::V4 { source, destination, ttl } => {
+                let mut header = ipv4::Header::new(source, destination, PROTOCOL, ttl, length);
+                header.tos = NETWORK_CONTROL;
+                let mut bytes = header.as_bytes().to_vec();
+                let finished = ipv4::finish(&mut bytes);
+                debug_assert!(finished, "the header is there");
+                [&bytes, message].concat()
+            }
+            Envelope::V6 { source, destination, hop_limit } => {
+                let header = ipv6::Header::new(source, destination, PROTOCOL, hop_limit, length);
+                [header.with_class(NETWORK_CONTROL).as_bytes(), message].concat()
+            }
+        }
     }
 }
