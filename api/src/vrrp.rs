@@ -9,8 +9,10 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use net::vrrp::{Fields, Vrid};
+use net::vrrp::{Fields, Vrid, virtual_mac};
 use serde::{Deserialize, Serialize};
+
+use crate::MacAddr;
 
 /// What the dataplane holds for a master.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +63,15 @@ pub struct Adverts {
     pub addresses: Vec<IpAddr>,
     /// To whom they are sent; to the group of all VRRP routers when empty.
     pub peers: Vec<IpAddr>,
+    /// Whether the router's addresses have its virtual MAC address, which advertisements to the group leave from.
+    pub use_vmac: bool,
+}
+
+impl Adverts {
+    /// The MAC address of the router's addresses, where it is not the port's.
+    pub fn virtual_mac(&self) -> Option<MacAddr> {
+        self.use_vmac.then(|| virtual_mac(self.fields.vrid, self.source.is_ipv6()))
+    }
 }
 
 /// The most addresses that an advertisement has: over IPv4 what it can count, over IPv6 what fits a packet of 1500 bytes.

@@ -76,6 +76,7 @@ fn tenure(lease: Duration) -> Tenure {
         fields: fields(100),
         addresses: vec![VIP.into()],
         peers: Vec::new(),
+        use_vmac: false,
     };
     let vip = Vip { address: VIP.into(), prefix_len: 32, device: "dpdk1".into() };
     let announcements = announcements(2, Duration::from_secs(1), GarpForm::Request);

@@ -73,7 +73,8 @@ fn fields(version: Version, centiseconds: u16, authentication: Authentication, c
 }
 
 fn router(fields: Fields, source: IpAddr, peers: Vec<IpAddr>, form: GarpForm) -> Router {
-    let adverts = Adverts { device: "dpdk0".into(), source, fields, addresses: vec![source], peers };
+    let use_vmac = peers.is_empty();
+    let adverts = Adverts { device: "dpdk0".into(), source, fields, addresses: vec![source], peers, use_vmac };
     let addresses = vec![Vip { address: v4(100), prefix_len: 32, device: "dpdk1".into() }];
     Router { adverts: Some(adverts), addresses, announcements: announcements(form) }
 }

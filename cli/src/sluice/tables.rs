@@ -1,5 +1,6 @@
 //! Listings for people: a line of headings, then a line a row, in columns.
 
+use api::MacAddr;
 use api::row::{
     AddressRow, ConnectionRow, FactRow, LinkRow, LocalAddressRow, NeighbourRow, Query, RouteRow, Row, ServerRow,
     ServiceRow,
@@ -97,7 +98,7 @@ fn tenure(row: &TenureRow) -> Vec<Vec<String>> {
         let addresses: Vec<String> = router.addresses.iter().map(|vip| vip.address.to_string()).collect();
         vec![
             row.tenure.name.clone(),
-            or_dash(adverts.map(|adverts| &adverts.device)),
+            or_dash(adverts.map(|adverts| with_mac(&adverts.device, adverts.virtual_mac()))),
             or_dash(adverts.map(|adverts| adverts.fields.vrid)),
             or_dash(adverts.map(|adverts| adverts.fields.priority)),
             addresses.join(" "),
@@ -112,6 +113,11 @@ fn tenure(row: &TenureRow) -> Vec<Vec<String>> {
 
 fn fact(row: &FactRow) -> Vec<String> {
     vec![row.fact.name.clone(), if row.fact.holds { "yes" } else { "no" }.to_owned(), row.owners.to_string()]
+}
+
+/// An interface with the MAC address that a virtual router has there, where it is not the interface's.
+pub(super) fn with_mac(interface: &str, virtual_mac: Option<MacAddr>) -> String {
+    virtual_mac.map_or_else(|| interface.to_owned(), |mac| format!("{interface} ({mac})"))
 }
 
 pub(super) fn or_dash<T: ToString>(value: Option<T>) -> String {

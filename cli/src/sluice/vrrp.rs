@@ -7,7 +7,7 @@ use api::vrrpd::{Client, Instance, Operation, Turn};
 
 use super::args::Vrrp;
 use super::json;
-use super::tables::{columns, or_dash};
+use super::tables::{columns, or_dash, with_mac};
 use crate::failure::Failure;
 use crate::lines::Lines;
 
@@ -70,10 +70,7 @@ fn cells(instance: &Instance, now: SystemTime) -> Vec<String> {
     vec![
         instance.name.clone(),
         or_dash(instance.sync_group.as_ref()),
-        match instance.virtual_mac {
-            Some(mac) => format!("{} ({mac})", instance.interface),
-            None => instance.interface.clone(),
-        },
+        with_mac(&instance.interface, instance.virtual_mac),
         instance.vrid.to_string(),
         state(instance),
         match (instance.effective_priority, instance.priority) {
@@ -137,15 +134,16 @@ mod tests {
             released: true,
             transitions: Vec::new(),
             addresses: vec!["10.0.1.1".parse().unwrap()],
+            virtual_mac: Some([0, 0, 0x5e, 0, 1, 51].into()),
             ..instance("VI_2")
         };
         let disputed = Instance { conflict: Some("10.0.0.3".parse().unwrap()), ..instance("VI_3") };
         let now = UNIX_EPOCH + Duration::from_secs(1_042);
         let expected = "\
-INSTANCE  GROUP  INTERFACE  VRID  STATE                           PRIORITY   MASTER          ADDRESSES              FOR   BECAUSE
-VI_1      -      dpdk1        51  master                          150        -               10.0.0.100 10.0.0.101  42 s  no master was heard
-VI_2      VG_1   dpdk1        51  backup, released                90 of 150  10.0.0.2 (100)  10.0.1.1               -
-VI_3      -      dpdk1        51  master, conflict with 10.0.0.3  150        -               10.0.0.100 10.0.0.101  42 s  no master was heard
+INSTANCE  GROUP  INTERFACE                  VRID  STATE                           PRIORITY   MASTER          ADDRESSES              FOR   BECAUSE
+VI_1      -      dpdk1                        51  master                          150        -               10.0.0.100 10.0.0.101  42 s  no master was heard
+VI_2      VG_1   dpdk1 (00:00:5E:00:01:33)    51  backup, released                90 of 150  10.0.0.2 (100)  10.0.1.1               -
+VI_3      -      dpdk1                        51  master, conflict with 10.0.0.3  150        -               10.0.0.100 10.0.0.101  42 s  no master was heard
 ";
         assert_eq!(printed(|out| out.print(table(&[instance("VI_1"), held, disputed], now))), expected);
     }

@@ -48,6 +48,8 @@ fn frames_cross_a_veth_pair() {
     assert_eq!((reply.port(), reply.vlan(), reply.rss_hash()), (port.index(), None, None));
     assert_eq!(port.stats().unwrap().opackets, 1);
 
+    let refused = port.add_mac([0, 0, 0x5e, 0, 1, 51].into()).unwrap_err().to_string();
+    assert!(refused.contains("add a MAC address"), "it has no filter: {refused}");
     port.set_promiscuous(false).unwrap();
     assert!(!port.promiscuous());
     drop((port, rx, tx, reply, burst));

@@ -18,6 +18,11 @@ fn bytes_come_back_as_sent() {
     a_burst_keeps_its_order(&pool, &mut rx, &mut tx);
     a_full_queue_leaves_the_rest(&pool, &mut rx, &mut tx);
 
+    let virtual_mac = [0, 0, 0x5e, 0, 1, 51].into();
+    port.add_mac(virtual_mac).unwrap();
+    // It has room for one, which is its own from then on.
+    assert!(port.remove_mac(virtual_mac).unwrap_err().to_string().contains("remove a MAC address"));
+
     assert_eq!(pool.available(), pool.size());
     drop((port, rx, tx, pool));
     lab.shutdown();

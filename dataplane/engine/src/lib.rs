@@ -32,6 +32,7 @@ pub mod steering;
 pub mod tenure;
 mod time;
 pub mod verdict;
+pub mod virtual_mac;
 mod worker;
 
 pub use drop_reason::{DropReason, Event};

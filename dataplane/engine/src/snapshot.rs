@@ -13,8 +13,9 @@ use crate::maglev;
 pub use crate::routes::{Route, Routes};
 use crate::scheduler::Scheduler;
 pub use crate::services::Services;
-use crate::tenure::{Leased, Pulse, RouterId, Tenure, Term};
+use crate::tenure::{Leased, Pulse, RouterId, Tenure};
 use crate::time::{Tick, Time};
+use crate::virtual_mac::VirtualMacs;
 
 /// One generation of the configuration.
 #[derive(Clone, Debug)]
@@ -28,7 +29,9 @@ pub struct Snapshot {
     /// The addresses that are here for as long as a tenure lasts; none of them is among the others.
     pub leased: Arc<Map<Ipv4Addr, Leased>>,
     /// Likewise of IPv6, each on its interface.
-    pub leased_v6: Arc<Map<(InterfaceId, Ipv6Addr), Arc<Term>>>,
+    pub leased_v6: Arc<Map<(InterfaceId, Ipv6Addr), Leased>>,
+    /// The MAC addresses that interfaces have for as long as tenures last.
+    pub virtual_macs: Arc<VirtualMacs>,
     /// The tenures.
     pub tenures: Arc<[Tenure]>,
     /// The virtual routers whose advertisements control wants.
@@ -69,6 +72,7 @@ impl Snapshot {
             addresses: Arc::new(map(hash_key)),
             leased: Arc::new(map(hash_key)),
             leased_v6: Arc::new(map(hash_key)),
+            virtual_macs: Arc::default(),
             tenures: Arc::new([]),
             watched: Arc::new(set(hash_key)),
             pulse: Arc::default(),
@@ -98,9 +102,19 @@ impl Snapshot {
         self.home(address, now).is_some()
     }
 
+    /// The MAC address that an address has on an interface.
+    pub(crate) fn mac_of(&self, address: &Ipv4Addr, interface: &Interface) -> MacAddr {
+        self.leased.get(address).and_then(|leased| leased.mac).unwrap_or(interface.mac)
+    }
+
+    /// Likewise of IPv6.
+    pub(crate) fn mac_of_v6(&self, id: InterfaceId, address: &Ipv6Addr, interface: &Interface) -> MacAddr {
+        self.leased_v6.get(&(id, *address)).and_then(|leased| leased.mac).unwrap_or(interface.mac)
+    }
+
     /// Whether an IPv6 address is on an interface now.
     pub(crate) fn is_on(&self, interface: InterfaceId, address: &Ipv6Addr, now: Time) -> bool {
-        self.leased_v6.get(&(interface, *address)).is_some_and(|term| term.is_held(now))
+        self.leased_v6.get(&(interface, *address)).is_some_and(|leased| leased.term.is_held(now))
     }
 
     /// Whether an IPv6 address is here now for packets received by an interface: a link-local one is another on each link

@@ -11,7 +11,7 @@ use std::time::Duration;
 use arrayvec::ArrayVec;
 use engine::capture::{Carried, Ends, Filter};
 use engine::neighbour::Note;
-use engine::tenure::{Advert, End, Pulse, Router, Tenure, Term};
+use engine::tenure::{Advert, End, Leased, Pulse, Router, Tenure, Term};
 use engine::{BURST, Event, Heard, InterfaceId, KernelClass, Output, Time, WorkerId};
 use net::tcp::Flags;
 use net::{Buffer, HeapBuffer, HeapPool, Meta, Pool, build};
@@ -162,7 +162,7 @@ fn a_tenure_is_tended_without_allocating() {
     let router = Router { sender: WorkerId(0), advert: Some(Arc::new(advert_of_ours)), progress: Arc::default() };
     world.snapshot.tenures = [Tenure { id: 1, term: Arc::clone(&term), routers: [router].into() }].into();
     world.snapshot.pulse = Arc::new(Pulse::new(1, 2));
-    Arc::make_mut(&mut world.snapshot.leased_v6).insert((WAN, VIP_V6), Arc::clone(&term));
+    Arc::make_mut(&mut world.snapshot.leased_v6).insert((WAN, VIP_V6), Leased::new(WAN, Arc::clone(&term)));
     let solicitation = build::solicitation(CLIENT_MAC, PEER_V6, VIP_V6);
     let frames = [advert(PEER, fields(99), 255), advert(SOURCE, fields(100), 255), solicitation];
     let mut burst: ArrayVec<HeapBuffer, BURST> = ArrayVec::new();

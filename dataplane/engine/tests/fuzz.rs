@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4};
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::tenure::{RouterId, Term};
+use engine::tenure::{Leased, RouterId, Term};
 use engine::{InterfaceId, Time};
 use net::ipv6::ICMPV6;
 use net::tcp::Flags;
@@ -157,7 +157,7 @@ fn ipv6(world: &mut World, bytes: &[u8]) {
     if world.snapshot.leased_v6.is_empty() {
         let term = Arc::new(Term::default());
         term.extend(Time(u64::MAX), world.now).expect("it has not begun");
-        Arc::make_mut(&mut world.snapshot.leased_v6).insert((WAN, VIP_V6), term);
+        Arc::make_mut(&mut world.snapshot.leased_v6).insert((WAN, VIP_V6), Leased::new(WAN, term));
         Arc::make_mut(&mut world.snapshot.watched).insert(RouterId { ipv6: true, ..router(WAN) });
     }
     let mut message = message.to_vec();

@@ -38,7 +38,7 @@ impl Office {
         let snapshot = &mut world.snapshot;
         Arc::make_mut(&mut snapshot.addresses).remove(&VIP);
         Arc::make_mut(&mut snapshot.addresses).insert(SOURCE, WAN);
-        Arc::make_mut(&mut snapshot.leased).insert(VIP, Leased { interface: WAN, term: Arc::clone(&term) });
+        Arc::make_mut(&mut snapshot.leased).insert(VIP, Leased::new(WAN, Arc::clone(&term)));
         snapshot.tenures = [Tenure { id: 7, term: Arc::clone(&term), routers: [router].into() }].into();
         snapshot.pulse = Arc::new(Pulse::new(1, 2));
         Office { world, term, progress }

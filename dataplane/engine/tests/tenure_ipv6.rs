@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::snapshot::Twin;
-use engine::tenure::{Advert, Announcement, End, Progress, Pulse, Router, RouterId, Standing, Tenure, Term};
+use engine::tenure::{Advert, Announcement, End, Leased, Progress, Pulse, Router, RouterId, Standing, Tenure, Term};
 use engine::{DropReason, Event, InterfaceId, KernelClass, Time, WorkerId};
 use etherparse::{NetHeaders, PacketHeaders, PayloadSlice, TransportHeader};
 use net::icmpv6::{ECHO_REPLY, ECHO_REQUEST, NEIGHBOUR_ADVERTISEMENT};
@@ -41,7 +41,7 @@ impl Office {
         let router = Router { sender: WorkerId(0), advert: Some(Arc::new(advert)), progress: Arc::clone(&progress) };
         let snapshot = &mut world.snapshot;
         let leased = Arc::make_mut(&mut snapshot.leased_v6);
-        leased.extend([VIP_V6, GLOBAL].map(|vip| ((WAN, vip), Arc::clone(&term))));
+        leased.extend([VIP_V6, GLOBAL].map(|vip| ((WAN, vip), Leased::new(WAN, Arc::clone(&term)))));
         snapshot.tenures = [Tenure { id: 7, term: Arc::clone(&term), routers: [router].into() }].into();
         snapshot.pulse = Arc::new(Pulse::new(1, 2));
         Office { world, term, progress }

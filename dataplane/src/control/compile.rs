@@ -9,7 +9,8 @@ use api::config::Timeouts as ConfiguredTimeouts;
 use api::{Change, ObjectKey, Protocol, RouteScope, ServiceKey};
 use engine::flow::State;
 use engine::snapshot::{self, Interface, Local, Route, Routes, Server, Service, Settings, Snapshot, Timeouts};
-use engine::tenure::{Leased, Pulse, RouterId, Tenure, Term};
+use engine::tenure::{Leased, Pulse, RouterId, Tenure};
+use engine::virtual_mac::VirtualMacs;
 use engine::{InterfaceId, Scheduler};
 use ipnet::IpNet;
 use net::ipv4;
@@ -49,13 +50,18 @@ impl Compiler {
         &mut self,
         tenures: Arc<[Tenure]>,
         leased: BTreeMap<Ipv4Addr, Leased>,
-        leased_v6: impl IntoIterator<Item = ((InterfaceId, Ipv6Addr), Arc<Term>)>,
+        leased_v6: impl IntoIterator<Item = ((InterfaceId, Ipv6Addr), Leased)>,
     ) {
         self.latest.tenures = tenures;
         self.leased = leased;
         let mut map = snapshot::map(self.hash_key);
         map.extend(leased_v6);
         self.latest.leased_v6 = Arc::new(map);
+    }
+
+    /// Has interfaces have these MAC addresses from the next snapshot on.
+    pub fn set_virtual_macs(&mut self, macs: VirtualMacs) {
+        self.latest.virtual_macs = Arc::new(macs);
     }
 
     /// The snapshot of the next generation, with other virtual routers to listen to.

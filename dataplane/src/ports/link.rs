@@ -141,7 +141,8 @@ impl Ports {
             "{device} has no twin in the kernel; set kni = true in the configuration"
         );
         if let Some(on) = settings.promiscuous {
-            named.port.set_promiscuous(on)?;
+            named.reception.promiscuous = on;
+            named.follow_reception()?;
         }
         if let Some(on) = settings.all_multicast {
             named.port.set_all_multicast(on)?;

@@ -1,6 +1,7 @@
 //! The ports of the configuration, and the packet buffers they share.
 
 mod link;
+mod macs;
 
 use anyhow::{Context, Result, ensure};
 use api::config::{self, PortDevice};
@@ -12,6 +13,7 @@ use engine::steering::Steering;
 use tracing::info;
 
 use self::link::Underlying;
+use self::macs::Reception;
 use crate::kni::Twins;
 use crate::worker::Queues;
 
@@ -41,6 +43,7 @@ struct Named {
     rx_queues: u16,
     tx_queues: u16,
     underlying: Underlying,
+    reception: Reception,
 }
 
 impl Ports {
@@ -194,9 +197,10 @@ fn open(eal: &Eal, pool: &Pool, port: &config::Port, steering: &Steering, twin: 
     };
     let name = port.name.clone();
     let underlying = Underlying::new(&port.device, twin);
+    let reception = Reception::new(port.promiscuous);
     let port = Port::open(eal, &device, config)?;
     if workers > 1 && !port.spreads() {
         info!(port = name, "this port does not spread packets by our hash: workers hand them over to each other");
     }
-    Ok(Named { name, port, rx_queues, tx_queues, underlying })
+    Ok(Named { name, port, rx_queues, tx_queues, underlying, reception })
 }

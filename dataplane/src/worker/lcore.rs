@@ -210,7 +210,7 @@ impl Turn<'_, '_> {
                 None
             }
             Mail::Ask { key, source, to } => {
-                self.worker.ask(&self.snapshot, key, source, to, &mut self.out);
+                self.worker.ask((&self.snapshot, now), key, source, to, &mut self.out);
                 None
             }
             Mail::Hurry { id, router } => {

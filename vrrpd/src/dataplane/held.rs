@@ -14,6 +14,7 @@ pub(crate) fn tenure(plan: &GroupPlan, tenure: &Tenure, id: u64) -> api::vrrp::T
             fields: advert.fields,
             addresses: advert.addresses.clone(),
             peers: member.peers.clone(),
+            use_vmac: member.virtual_mac.is_some(),
         };
         Router {
             adverts: (settings.sender == Sender::Workers).then_some(adverts),
@@ -37,11 +38,13 @@ fn vips(member: &MemberPlan, settings: &MemberSettings) -> Vec<Vip> {
 }
 
 /// Whether a tenure is that of a group as it is configured now: of its name, and of the same virtual routers with the
-/// same addresses. A group may only be master of what its predecessor was elected for.
+/// same addresses, also those of MAC. A group may only be master of what its predecessor was elected for.
 pub(super) fn is_of(held: &api::vrrp::Tenure, plan: &GroupPlan) -> bool {
     let same = |((router, member), settings): ((&Router, &MemberPlan), &MemberSettings)| {
-        let virtual_router = router.adverts.as_ref().map(|adverts| (&adverts.device, adverts.fields.vrid));
-        let configured = (settings.sender == Sender::Workers).then_some((&member.interface, settings.vrid));
+        let of = |adverts: &Adverts| (adverts.device.clone(), adverts.fields.vrid, adverts.use_vmac);
+        let virtual_router = router.adverts.as_ref().map(of);
+        let configured = (member.interface.clone(), settings.vrid, member.virtual_mac.is_some());
+        let configured = (settings.sender == Sender::Workers).then_some(configured);
         let advertised = router.adverts.as_ref().is_none_or(|adverts| adverts.addresses == settings.addresses);
         virtual_router == configured && advertised && router.addresses == vips(member, settings)
     };
@@ -124,5 +127,8 @@ pub(super) mod tests {
         ] {
             assert!(!is_of(&held, &plan), "another {what}");
         }
+        let mut virtual_mac = of("a", "dpdk0", 1, "10.0.0.1");
+        virtual_mac.members[0].virtual_mac = Some(net::vrrp::virtual_mac(net::vrrp::Vrid::MIN, false));
+        assert!(!is_of(&held, &virtual_mac), "another MAC address");
     }
 }

@@ -194,6 +194,7 @@ fn tenures_are_listed_by_their_virtual_routers() {
         fields,
         addresses: Vec::new(),
         peers: Vec::new(),
+        use_vmac: true,
     };
     let vip = |address: &str| Vip { address: address.parse().unwrap(), prefix_len: 32, device: "dpdk1".into() };
     let here = Router { adverts: Some(adverts), addresses: vec![vip("10.0.0.100"), vip("10.0.0.101")], announcements };
@@ -203,9 +204,9 @@ fn tenures_are_listed_by_their_virtual_routers() {
     let sent = vec![RouterSent { adverts: 1000, withheld: 2, announcements: 20 }, RouterSent::default()];
     let row = TenureRow { tenure, expires_in: Duration::from_millis(2540), sent };
     let expected = "\
-TENURE  DEVICE  VRID  PRIORITY  ADDRESSES              ADVERTS  WITHHELD  ARP  EXPIRES
-G1      dpdk1    255       150  10.0.0.100 10.0.0.101     1000         2   20  2.5 s
-G1      -          -         -  10.0.0.102                   0         0    0  2.5 s
+TENURE  DEVICE                     VRID  PRIORITY  ADDRESSES              ADVERTS  WITHHELD  ARP  EXPIRES
+G1      dpdk1 (00:00:5E:00:01:FF)   255       150  10.0.0.100 10.0.0.101     1000         2   20  2.5 s
+G1      -                             -         -  10.0.0.102                   0         0    0  2.5 s
 ";
     assert_eq!(table(&Query::Tenures, &[Row::Tenure(Box::new(row))]), expected);
 }

@@ -172,6 +172,29 @@ impl Port {
         self.switch(call, "change promiscuous mode")
     }
 
+    /// Receives frames for a further MAC address too.
+    ///
+    /// # Errors
+    /// [`PortError::Refused`], where the driver has no filter or no room in it.
+    pub fn add_mac(&mut self, mac: MacAddr6) -> Result<(), PortError> {
+        let mut address = dpdk_sys::rte_ether_addr { addr_bytes: mac.into_array() };
+        // SAFETY: the port is open, on the only thread that has it, and the structure ours; pools of addresses are those
+        // of virtual functions, of which 0 stands for none.
+        let result = unsafe { dpdk_sys::rte_eth_dev_mac_addr_add(self.index(), &mut address, 0) };
+        self.inner.check("add a MAC address", result).map(drop)
+    }
+
+    /// Receives frames for such an address no more.
+    ///
+    /// # Errors
+    /// [`PortError::Refused`], where the driver cannot.
+    pub fn remove_mac(&mut self, mac: MacAddr6) -> Result<(), PortError> {
+        let mut address = dpdk_sys::rte_ether_addr { addr_bytes: mac.into_array() };
+        // SAFETY: as for `add_mac`.
+        let result = unsafe { dpdk_sys::rte_eth_dev_mac_addr_remove(self.index(), &mut address) };
+        self.inner.check("remove a MAC address", result).map(drop)
+    }
+
     /// Whether frames for any multicast address are received.
     pub fn all_multicast(&self) -> bool {
         // SAFETY: the port is open.

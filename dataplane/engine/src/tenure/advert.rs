@@ -3,10 +3,11 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use net::ethernet;
 use net::vrrp::{
     self, AddressList, Envelope, Fields, GROUP_V4, GROUP_V6, PRIORITY_OWNER, PRIORITY_STOP, Unwritable, Version,
+    virtual_mac,
 };
+use net::{MacAddr, ethernet};
 
 use super::RouterId;
 use crate::id::InterfaceId;
@@ -20,6 +21,8 @@ pub struct Advert {
     pub source: IpAddr,
     /// Everything in it but the addresses.
     pub fields: Fields,
+    /// The MAC address it leaves from, if that is not the interface's.
+    pub mac: Option<MacAddr>,
     addresses: AddressList,
     /// The packets of one advertisement, one for each receiver.
     pub(crate) packets: Box<[Packet]>,
@@ -51,7 +54,13 @@ impl Advert {
         let packets = |fields| receivers.iter().map(|&to| Packet::new(source, to, fields, &addresses)).collect();
         let will = Fields { priority: PRIORITY_STOP, ..fields };
         let (packets, wills): (Result<_, _>, Result<_, _>) = (packets(fields), packets(will));
-        Ok(Advert { interface, source, fields, packets: packets?, wills: wills?, addresses })
+        Ok(Advert { interface, source, fields, mac: None, packets: packets?, wills: wills?, addresses })
+    }
+
+    /// The same from the virtual router's MAC address, where it goes to the group (RFC 9568, 7.3).
+    pub fn with_virtual_mac(self) -> Self {
+        let mac = Some(virtual_mac(self.fields.vrid, self.source.is_ipv6()));
+        Advert { mac, ..self }
     }
 
     /// The time between two.

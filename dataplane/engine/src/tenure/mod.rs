@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use net::MacAddr;
 use net::arp::Operation;
 
 pub use advert::{Advert, Packet};
@@ -56,13 +57,22 @@ pub struct RouterId {
     pub ipv6: bool,
 }
 
-/// An IPv4 address of a tenure.
+/// An address of a tenure.
 #[derive(Clone, Debug)]
 pub struct Leased {
     /// The interface it is on.
     pub interface: InterfaceId,
     /// How long it is there.
     pub term: Arc<Term>,
+    /// The MAC address it has there, if that is not the interface's.
+    pub mac: Option<MacAddr>,
+}
+
+impl Leased {
+    /// With the MAC address of the interface.
+    pub fn new(interface: InterfaceId, term: Arc<Term>) -> Self {
+        Leased { interface, term, mac: None }
+    }
 }
 
 /// What tells other hosts that an address is here.

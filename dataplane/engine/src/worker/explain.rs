@@ -41,7 +41,7 @@ impl<B: Buffer> Worker<'_, B> {
     pub fn explain<P: Buffer>(&self, snapshot: &Snapshot, now: Time, packet: P) -> Verdict<P> {
         let verdict = Verdict { worker: self.id, connection: None, way: None, toa: None, fate: Fate::Consume, packet };
         let mut inquiry = Inquiry { snapshot, now, verdict };
-        let found = self.parse(snapshot, &mut inquiry.verdict.packet);
+        let found = self.parse((snapshot, now), &mut inquiry.verdict.packet);
         let fate = found.and_then(|parsed| self.follow(&mut inquiry, &parsed));
         let fate = fate.unwrap_or_else(|reason| Fate::Drop { reason, told: false });
         Verdict { fate, ..inquiry.verdict }

@@ -41,8 +41,9 @@ pub(super) fn judge_solicitation(
     let interface = InterfaceId(packet.meta().interface);
     let ours = snapshot.interface(interface).filter(|_| snapshot.is_on(interface, &solicitation.target, now));
     let Some(ours) = ours else { return judge_unhandled((snapshot, now), UNHANDLED_IPV6) };
+    let mac = snapshot.mac_of_v6(interface, &solicitation.target, ours);
     let station = ethernet::Header::view(packet.bytes()).map(ethernet::Header::source);
-    match station.map(|station| solicitation.answer(ours.mac, station).write(packet)) {
+    match station.map(|station| solicitation.answer(mac, station).write(packet)) {
         Some(true) => Judgement::Answer,
         Some(false) | None => Judgement::Drop(DropReason::BadBuffer),
     }

@@ -4,6 +4,7 @@
 use std::net::Ipv4Addr;
 
 use net::Buffer;
+use net::ethernet::{self, Class};
 use net::ipv4::Ipv4;
 
 use super::local::Judgement;
@@ -13,7 +14,7 @@ use crate::id::InterfaceId;
 use crate::kernel::KernelClass;
 use crate::output::Output;
 use crate::parse::{Parsed, Segment, Unhandled};
-use crate::snapshot::Twin;
+use crate::snapshot::{Snapshot, Twin};
 
 impl<B: Buffer> Worker<'_, B> {
     /// Takes a segment or datagram that is for no connection and no service. Where the kernel is to put the datagram
@@ -35,29 +36,30 @@ impl<B: Buffer> Worker<'_, B> {
     /// Takes a plain packet that is for no connection and no service.
     #[cold]
     pub(super) fn turn_away<O: Output<B>>(&mut self, context: &mut Context<'_, O>, mut packet: B, reason: DropReason) {
-        match self.parse(context.snapshot, &mut packet) {
+        match self.parse(context.view(), &mut packet) {
             Ok(Parsed::Segment(segment)) => self.take_refused(context, packet, &segment, reason),
             _ => self.discard(packet, reason),
         }
     }
 
     /// Hands a packet to the kernel; where the interface has no twin, it is dropped for `reason`.
-    pub(super) fn hand_over<O: Output<B>>(&self, context: &mut Context<'_, O>, packet: B, reason: DropReason) {
+    pub(super) fn hand_over<O: Output<B>>(&self, context: &mut Context<'_, O>, mut packet: B, reason: DropReason) {
         let interface = InterfaceId(packet.meta().interface);
+        let was_virtual = readdress(context.snapshot, interface, &mut packet);
         match context.snapshot.twin(interface) {
             Twin::Absent => self.discard(packet, reason),
-            Twin::Unhandled => match pass(context.out, interface, &packet) {
+            // Its copy went when it was received.
+            Twin::Everything if !was_virtual => {
+                self.counters.consumed.add(1);
+                drop(packet);
+            }
+            Twin::Unhandled | Twin::Everything => match pass(context.out, interface, &packet) {
                 (_, true) => {
                     self.counters.to_kernel.add(1);
                     drop(packet);
                 }
                 (class, false) => self.discard(packet, class.ring_full()),
             },
-            // Its copy went when it was received.
-            Twin::Everything => {
-                self.counters.consumed.add(1);
-                drop(packet);
-            }
         }
     }
 
@@ -101,6 +103,19 @@ impl<B: Buffer> Worker<'_, B> {
         } else {
             self.discard(packet, DropReason::BadBuffer);
         }
+    }
+}
+
+/// Addresses a frame for a virtual MAC address to the interface: the kernel takes what is for another for somebody else's.
+/// Says whether it was one.
+fn readdress(snapshot: &Snapshot, interface: InterfaceId, packet: &mut impl Buffer) -> bool {
+    let Some(ours) = snapshot.interface(interface) else { return false };
+    match ethernet::Header::view_mut(packet.bytes_mut()) {
+        Some(header) if header.class(ours.mac) == Class::OtherHost => {
+            header.destination = ours.mac.into_array();
+            true
+        }
+        _ => false,
     }
 }
 

@@ -40,8 +40,10 @@ impl<B: Buffer> Worker<'_, B> {
     /// now and then: the other host may announce it as often as it likes.
     fn notice_duplicate<O: Output<B>>(&mut self, context: &mut Context<'_, O>, interface: InterfaceId, arp: &Arp) {
         let here = context.snapshot.home(&arp.sender_ip, context.now) == Some(interface);
-        let ours = context.snapshot.interface(interface).is_some_and(|interface| interface.mac == arp.sender_mac);
-        if !here || ours {
+        let snapshot = context.snapshot;
+        let mac = snapshot.interface(interface).map(|interface| snapshot.mac_of(&arp.sender_ip, interface));
+        // Others have a virtual MAC address too: which of them is master is for VRRP to say.
+        if !here || mac == Some(arp.sender_mac) {
             return;
         }
         self.counters.events(Event::DuplicateAddress).add(1);
@@ -96,7 +98,11 @@ pub(super) fn judge_arp((snapshot, now): View<'_>, packet: &mut impl Buffer, arp
     if snapshot.home(&arp.target_ip, now) != Some(interface) {
         return Judgement::Kernel(DropReason::ArpOther);
     }
-    match snapshot.interface(interface).map(|ours| arp.reply(ours.mac).write(packet, arp.sender_mac)) {
+    match snapshot
+        .interface(interface)
+        .map(|ours| snapshot.mac_of(&arp.target_ip, ours))
+        .map(|mac| arp.reply(mac).write(packet, arp.sender_mac))
+    {
         Some(true) => Judgement::Answer,
         Some(false) => Judgement::Drop(DropReason::BadBuffer),
         None => Judgement::Drop(DropReason::NotLocal),

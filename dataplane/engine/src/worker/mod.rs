@@ -21,6 +21,7 @@ mod tenure;
 mod vrrp;
 mod way;
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use arrayvec::ArrayVec;
@@ -235,7 +236,7 @@ impl<'m, B: Buffer> Worker<'m, B> {
     /// Takes a packet that needs to be looked at in full.
     #[inline(never)]
     fn take_one<O: Output<B>>(&mut self, context: &mut Context<'_, O>, mut packet: B, arrival: Arrival) {
-        let parsed = &match self.parse(context.snapshot, &mut packet) {
+        let parsed = &match self.parse(context.view(), &mut packet) {
             Ok(parsed) => parsed,
             Err(reason) => return self.discard(packet, reason),
         };
@@ -266,9 +267,11 @@ impl<'m, B: Buffer> Worker<'m, B> {
     }
 
     #[inline]
-    fn parse(&self, snapshot: &Snapshot, packet: &mut impl Buffer) -> Result<Parsed, DropReason> {
-        let interface = snapshot.interface(InterfaceId(packet.meta().interface)).ok_or(DropReason::NotLocal)?;
-        parse::parse(packet, interface.mac)
+    fn parse(&self, (snapshot, now): View<'_>, packet: &mut impl Buffer) -> Result<Parsed, DropReason> {
+        let id = InterfaceId(packet.meta().interface);
+        let interface = snapshot.interface(id).ok_or(DropReason::NotLocal)?;
+        let ours = snapshot.virtual_macs.of(id, packet.bytes(), now).unwrap_or(interface.mac);
+        parse::parse(packet, ours)
     }
 
     /// Does what is due: ends expired flows and those of ended servers, and repeats lost needs, a bounded number a turn. Says whether more is due.
@@ -315,15 +318,21 @@ impl<'m, B: Buffer> Worker<'m, B> {
     /// Sends an ARP request for `key` from `source`, to one MAC address or to all.
     pub fn ask<O: Output<B>>(
         &mut self,
-        snapshot: &Snapshot,
+        view: (&Snapshot, Time),
         key: NeighbourKey,
-        source: std::net::Ipv4Addr,
+        source: Ipv4Addr,
         to: Option<net::MacAddr>,
         out: &mut O,
     ) {
+        let (snapshot, now) = view;
         let Some(interface) = snapshot.interface(key.interface) else { return };
+        let (mac, source) = match snapshot.leased.get(&source) {
+            // Whoever hears it would learn that the address is here: none is said (RFC 5227, 2.1.1).
+            Some(leased) if !leased.term.is_held(now) => (interface.mac, Ipv4Addr::UNSPECIFIED),
+            _ => (snapshot.mac_of(&source, interface), source),
+        };
         let Some(mut packet) = out.allocate() else { return self.counters.events(Event::NoBuffer).add(1) };
-        let request = net::arp::Arp::request(interface.mac, source, key.address);
+        let request = net::arp::Arp::request(mac, source, key.address);
         self.counters.originated.add(1);
         if request.write(&mut packet, to.unwrap_or(net::MacAddr::broadcast())) {
             out.transmit(key.interface, packet);

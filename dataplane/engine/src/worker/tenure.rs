@@ -10,7 +10,7 @@ use net::ndp::Advertisement;
 use net::vrrp::{GROUP_MAC_V4, GROUP_MAC_V6};
 use net::{Buffer, MacAddr};
 
-use super::way::{Hop, emit};
+use super::way::{Hop, depart};
 use super::{Context, Worker};
 use crate::drop_reason::{DropReason, Event};
 use crate::id::InterfaceId;
@@ -134,9 +134,13 @@ impl<B: Buffer> Worker<'_, B> {
         router.progress.announcements.add(1);
         let written = match announcement {
             Announcement::Arp(operation, address) => {
-                Arp::gratuitous(operation, ours.mac, address).write(&mut packet, MacAddr::broadcast())
+                let mac = snapshot.mac_of(&address, ours);
+                Arp::gratuitous(operation, mac, address).write(&mut packet, MacAddr::broadcast())
             }
-            Announcement::Neighbour(address) => Advertisement::unsolicited(ours.mac, address).write(&mut packet),
+            Announcement::Neighbour(address) => {
+                let mac = snapshot.mac_of_v6(interface, &address, ours);
+                Advertisement::unsolicited(mac, address).write(&mut packet)
+            }
         };
         if written {
             out.transmit(interface, packet);
@@ -159,11 +163,13 @@ impl<B: Buffer> Worker<'_, B> {
             match (prepared.peer, advert.source) {
                 (Some(peer), IpAddr::V4(source)) => self.send_to_peer(context, source, peer, packet),
                 (_, source) => {
-                    let (mac, ethertype) = match source {
+                    let (group, ethertype) = match source {
                         IpAddr::V4(_) => (GROUP_MAC_V4, EtherType::IPV4),
                         IpAddr::V6(_) => (GROUP_MAC_V6, EtherType::IPV6),
                     };
-                    emit(&self.counters, context.snapshot, context.out, packet, (advert.interface, mac), ethertype);
+                    let (interface, out) = (advert.interface, &mut *context.out);
+                    let own = context.snapshot.interface(interface).map(|interface| interface.mac);
+                    depart(&self.counters, out, packet, (interface, advert.mac.or(own)), (group, ethertype));
                 }
             }
         }

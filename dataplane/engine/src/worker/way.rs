@@ -213,12 +213,24 @@ pub(super) fn emit<B: Buffer, O: Output<B>>(
     counters: &Counters,
     snapshot: &Snapshot,
     out: &mut O,
-    mut packet: B,
+    packet: B,
     (interface, mac): (InterfaceId, MacAddr),
     ethertype: EtherType,
 ) {
     let ours = snapshot.interface(interface).map(|interface| interface.mac);
-    match ours.map(|ours| ethernet::write(packet.bytes_mut(), mac, ours, ethertype)) {
+    depart(counters, out, packet, (interface, ours), (mac, ethertype));
+}
+
+/// Gives a packet its Ethernet header, from that MAC address if the interface is there, and sends it.
+#[inline]
+pub(super) fn depart<B: Buffer, O: Output<B>>(
+    counters: &Counters,
+    out: &mut O,
+    mut packet: B,
+    (interface, from): (InterfaceId, Option<MacAddr>),
+    (to, ethertype): (MacAddr, EtherType),
+) {
+    match from.map(|from| ethernet::write(packet.bytes_mut(), to, from, ethertype)) {
         Some(true) => out.transmit(interface, packet),
         Some(false) => counters.drops(DropReason::BadBuffer).add(1),
         None => counters.drops(DropReason::NoRoute).add(1),

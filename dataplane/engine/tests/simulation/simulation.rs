@@ -325,7 +325,9 @@ impl<'m> Simulation<'m> {
                 self.shadow.condemn(worker, slot);
             }
             Mail::Neighbour(update) => member.worker.update_neighbour(&member.snapshot, update, &mut self.wire),
-            Mail::Ask { key, source, to } => member.worker.ask(&member.snapshot, key, source, to, &mut self.wire),
+            Mail::Ask { key, source, to } => {
+                member.worker.ask((&member.snapshot, self.now), key, source, to, &mut self.wire);
+            }
         }
     }
 

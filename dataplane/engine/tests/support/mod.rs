@@ -256,7 +256,7 @@ impl World {
             match action {
                 Action::Post(update) => self.worker.update_neighbour(&self.snapshot, update, &mut self.wire),
                 Action::Ask { key, source, to } => {
-                    self.worker.ask(&self.snapshot, key, source, to, &mut self.wire);
+                    self.worker.ask((&self.snapshot, self.now), key, source, to, &mut self.wire);
                 }
             }
         }

@@ -103,7 +103,7 @@ impl State {
     }
 
     fn plan_advert(&self, adverts: &Adverts) -> Result<Advert, Refusal> {
-        let Adverts { device, source, fields, addresses, peers } = adverts;
+        let Adverts { device, source, fields, addresses, peers, use_vmac } = adverts;
         let interface = self.interface_of(device)?;
         let what = router_of(adverts);
         if !self.tenures.pulse().is_up(interface) {
@@ -121,8 +121,9 @@ impl State {
             ))),
         });
         let peers: Vec<Ipv4Addr> = peers.collect::<Result<_, _>>()?;
-        Advert::new((interface, *source), *fields, addresses, &peers)
-            .map_err(|error| invalid(format!("{what}: {error}")))
+        let advert = Advert::new((interface, *source), *fields, addresses, &peers)
+            .map_err(|error| invalid(format!("{what}: {error}")))?;
+        Ok(if *use_vmac { advert.with_virtual_mac() } else { advert })
     }
 
     fn plan_address(&self, vip: &Vip) -> Result<Target, Refusal> {

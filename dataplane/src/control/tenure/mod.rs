@@ -14,8 +14,11 @@ use std::time::{Duration, Instant};
 use api::ipc::{Event, Refusal, RefusalKind};
 use api::vrrp::{Received, Rounds, RouterSent, Tenure, TenureCall, TenureEnd, TenureRow, VrrpEvent, WatchedRouter};
 use api::{Change, Object, ObjectKind, Owner};
+use dpdk::PortError;
 use engine::tenure::{End, Leased, Progress, Pulse, Router, RouterId, Standing, Term};
+use engine::virtual_mac::VirtualMacs;
 use engine::{InterfaceId, WorkerId};
+use net::MacAddr;
 use nix::time::{ClockId, clock_gettime};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
@@ -46,7 +49,8 @@ pub struct Tenures {
 struct Compiled {
     tenures: Arc<[engine::tenure::Tenure]>,
     leased: BTreeMap<Ipv4Addr, Leased>,
-    leased_v6: BTreeMap<(InterfaceId, Ipv6Addr), Arc<Term>>,
+    leased_v6: BTreeMap<(InterfaceId, Ipv6Addr), Leased>,
+    virtual_macs: VirtualMacs,
 }
 
 struct Held {
@@ -103,16 +107,21 @@ impl Tenures {
             routers: held.routers.iter().map(|router| router.router.clone()).collect(),
         };
         let (mut leased, mut leased_v6) = (BTreeMap::new(), BTreeMap::new());
-        for held in &self.held {
-            for &(interface, address) in held.routers.iter().flat_map(|router| &router.targets) {
-                let term = Arc::clone(&held.term);
+        let mut virtual_macs = VirtualMacs::default();
+        for (held, router) in self.held.iter().flat_map(|held| held.routers.iter().map(move |router| (held, router))) {
+            let mac = router.router.advert.as_ref().and_then(|advert| advert.mac);
+            for &(interface, address) in &router.targets {
+                let leased_here = Leased { interface, term: Arc::clone(&held.term), mac };
                 match address {
-                    IpAddr::V4(address) => drop(leased.insert(address, Leased { interface, term })),
-                    IpAddr::V6(address) => drop(leased_v6.insert((interface, address), term)),
+                    IpAddr::V4(address) => drop(leased.insert(address, leased_here)),
+                    IpAddr::V6(address) => drop(leased_v6.insert((interface, address), leased_here)),
                 }
             }
+            if let (Some(mac), Some(advert)) = (mac, &router.router.advert) {
+                virtual_macs.insert(advert.interface, mac, Arc::clone(&held.term));
+            }
         }
-        Compiled { tenures: self.held.iter().map(tenure).collect(), leased, leased_v6 }
+        Compiled { tenures: self.held.iter().map(tenure).collect(), leased, leased_v6, virtual_macs }
     }
 
     /// The rows of a listing.
@@ -189,6 +198,11 @@ impl State {
         let term = Arc::new(Term::default());
         let routers = self.tenures.routers(plan, &[]);
         self.tenures.held.push(Held { tenure, term: Arc::clone(&term), routers });
+        if let Err(error) = self.receive() {
+            let message = format!("cannot receive for a virtual MAC address: {error}; set use_vmac = false");
+            self.clear(id);
+            return Err(Refusal { kind: RefusalKind::Invalid, message, index: None });
+        }
         let generation = self.publish_tenures(effective);
         // Nothing is answered or sent before all workers know.
         if let Err(stuck) = self.settle(generation).await {
@@ -284,9 +298,24 @@ impl State {
         self.publish_tenures(effective)
     }
 
+    /// Has ports receive frames for the MAC addresses that tenures have there.
+    fn receive(&mut self) -> Result<(), PortError> {
+        let mut macs: BTreeMap<InterfaceId, BTreeSet<MacAddr>> = BTreeMap::new();
+        for advert in
+            self.tenures.held.iter().flat_map(|held| &held.routers).filter_map(|held| held.router.advert.as_ref())
+        {
+            macs.entry(advert.interface).or_default().extend(advert.mac);
+        }
+        self.ports.receive_for(&macs)
+    }
+
     fn publish_tenures(&mut self, effective: Vec<Change>) -> u64 {
-        let Compiled { tenures, leased, leased_v6 } = self.tenures.compiled();
+        if let Err(error) = self.receive() {
+            warn!("cannot change which MAC addresses are received: {error}");
+        }
+        let Compiled { tenures, leased, leased_v6, virtual_macs } = self.tenures.compiled();
         self.compiler.set_tenures(tenures, leased, leased_v6);
+        self.compiler.set_virtual_macs(virtual_macs);
         let snapshot = self.compiler.compile(&self.desired, &effective);
         self.crew.publish(&snapshot);
         let generation = snapshot.generation;
