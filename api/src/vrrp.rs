@@ -36,6 +36,9 @@ pub struct Router {
     pub addresses: Vec<Vip>,
     /// How these are announced.
     pub announcements: Announcements,
+    /// Whether the machine itself answers for them, and its kernel gets what is for them, beside the services there
+    /// (RFC 9568, 6.1: Accept_Mode).
+    pub accept: bool,
 }
 
 /// An address that comes and goes with a tenure.

@@ -80,7 +80,7 @@ fn tenure(lease: Duration) -> Tenure {
     };
     let vip = Vip { address: VIP.into(), prefix_len: 32, device: "dpdk1".into() };
     let announcements = announcements(2, Duration::from_secs(1), GarpForm::Request);
-    let router = Router { adverts: Some(adverts), addresses: vec![vip], announcements };
+    let router = Router { adverts: Some(adverts), addresses: vec![vip], announcements, accept: true };
     Tenure { id: 1, name: "VI_1".into(), lease, routers: vec![router] }
 }
 

@@ -123,3 +123,17 @@ fn a_client_sees_one_mac_address_whether_keepalived_is_master_or_a_port() {
     assert_eq!(packets.count(&otherwise).unwrap(), 0, "nobody says otherwise");
     settle(scene.dataplane.cli(), Duration::from_secs(20)).unwrap();
 }
+
+#[test]
+fn an_address_that_is_not_accepted_is_for_its_services_alone() {
+    let scene = Scene::start();
+    let _vrrpd = scene.vrrpd("accept = false\n");
+    scene.until_held_here(true);
+    scene.ask_web();
+    assert!(scene.ping().is_err());
+    assert!(scene.neighbour().contains(MAC), "{}", scene.neighbour());
+    let stats = integration::stats(scene.dataplane.cli()).unwrap();
+    let refused = stats.books.drops.iter().find(|drop| drop.name == "not_accepted").map(|drop| drop.value);
+    assert_eq!(refused, Some(1));
+    settle(scene.dataplane.cli(), Duration::from_secs(20)).unwrap();
+}

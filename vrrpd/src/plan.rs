@@ -44,6 +44,8 @@ pub struct MemberPlan {
     pub source: Option<IpAddr>,
     /// The MAC address that the addresses have, where it is not the interface's.
     pub virtual_mac: Option<MacAddr>,
+    /// Whether the machine itself takes what is for the addresses, unless it owns them: then it does.
+    pub accept: bool,
     /// How addresses are announced.
     pub announcements: Announcements,
     /// How they are announced again when somebody else has spoken for them.
@@ -115,6 +117,7 @@ fn member(instance: &VrrpInstance, group: Option<&SyncGroup>) -> MemberPlan {
         peers: instance.peers.clone(),
         source: instance.source,
         virtual_mac: instance.virtual_mac(),
+        accept: instance.accept,
         announcements: instance.announcements,
         lower_prio: instance.lower_prio,
         tracking: group.map_or_else(|| instance.tracking.clone(), |group| both(&instance.tracking, &group.tracking)),

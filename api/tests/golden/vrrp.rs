@@ -76,11 +76,11 @@ fn router(fields: Fields, source: IpAddr, peers: Vec<IpAddr>, form: GarpForm) ->
     let use_vmac = peers.is_empty();
     let adverts = Adverts { device: "dpdk0".into(), source, fields, addresses: vec![source], peers, use_vmac };
     let addresses = vec![Vip { address: v4(100), prefix_len: 32, device: "dpdk1".into() }];
-    Router { adverts: Some(adverts), addresses, announcements: announcements(form) }
+    Router { adverts: Some(adverts), addresses, announcements: announcements(form), accept: false }
 }
 
 fn held_only() -> Router {
-    Router { adverts: None, addresses: Vec::new(), announcements: announcements(GarpForm::Request) }
+    Router { adverts: None, addresses: Vec::new(), announcements: announcements(GarpForm::Request), accept: true }
 }
 
 fn announcements(form: GarpForm) -> Announcements {

@@ -61,6 +61,8 @@ counted! {
         UnrelatedIcmpError => "unrelated_icmp_error",
         /// For an address that is not here.
         NotLocal => "not_local",
+        /// For an address of a tenure whose packets the machine itself does not take.
+        NotAccepted => "not_accepted",
         /// An IP protocol, or an ICMP type, nothing here handles.
         UnknownProtocol => "unknown_protocol",
         /// For an address here, but no service has that port.

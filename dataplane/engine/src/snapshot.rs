@@ -125,6 +125,21 @@ impl Snapshot {
             || !address.is_unicast_link_local() && others.any(|other| self.is_on(other, address, now))
     }
 
+    /// Whether the machine itself takes packets for an address.
+    pub(crate) fn accepts(&self, address: &Ipv4Addr, now: Time) -> bool {
+        self.leased.get(address).is_none_or(|leased| leased.accept || !leased.term.is_held(now))
+    }
+
+    /// Likewise for an IPv6 address, of packets received by an interface.
+    pub(crate) fn accepts_v6(&self, interface: InterfaceId, address: &Ipv6Addr, now: Time) -> bool {
+        let all = (0..self.interfaces.len() as u16).map(InterfaceId);
+        let mut places = all.filter(|place| *place == interface || !address.is_unicast_link_local());
+        places.all(|place| {
+            let leased = self.leased_v6.get(&(place, *address));
+            leased.is_none_or(|leased| leased.accept || !leased.term.is_held(now))
+        })
+    }
+
     /// Whether what is for no service and no connection is dropped.
     pub(crate) fn defends(&self, destination: Ipv4Addr, protocol: u8) -> bool {
         let drops = match protocol {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use engine::snapshot::Twin;
 use engine::tenure::{Advert, Announcement, End, Leased, Progress, Pulse, Router, Standing, Tenure, Term};
+use engine::verdict::Fate;
 use engine::{DropReason, Event, InterfaceId, Time, Worker, WorkerId};
 use net::arp::Operation;
 use net::tcp::Flags;
@@ -398,4 +399,32 @@ fn only_vrrp_is_taken_from_the_group() {
     assert_eq!(world.drops(DropReason::NotUnicast), 1);
     assert!(world.flows().is_empty());
     world.assert_balanced();
+}
+
+#[test]
+fn of_an_address_that_is_not_accepted_only_services_take_packets() {
+    let mut office = Office::begun(100, INTERVAL * 100);
+    let world = &mut office.world;
+    world.set_twins(Twin::Unhandled);
+    Arc::make_mut(&mut world.snapshot.leased).get_mut(&VIP).unwrap().accept = false;
+    assert!(office.answers_arp() && office.takes_a_new_connection());
+    let world = &mut office.world;
+    let closed = std::net::SocketAddrV4::new(VIP, 9);
+    let frames = [
+        build::icmp_echo(*CLIENT.ip(), VIP, 1, 1, b"x"),
+        build::udp(CLIENT, closed, b"x"),
+        build::tcp(CLIENT, closed, Flags::SYN, 1, 0, &[], &[]),
+        build::ipv4(*CLIENT.ip(), VIP, 50, b"payload"),
+    ];
+    for frame in frames.map(from_client) {
+        assert_eq!(world.receive(WAN, &frame), []);
+        let packet = net::HeapBuffer::new(&frame).with_meta(net::Meta { interface: WAN.0, ..net::Meta::default() });
+        let fate = world.worker.explain(&world.snapshot, world.now, packet).fate;
+        assert_eq!(fate, Fate::Drop { reason: DropReason::NotAccepted, told: false });
+    }
+    assert_eq!(world.drops(DropReason::NotAccepted), 4);
+    assert!(world.wire.kernel.iter().all(|(_, frame, _)| frame[12..14] == [8, 6]), "but ARP, which is for all");
+    world.assert_balanced();
+    let own = from_client(build::icmp_echo(*CLIENT.ip(), SOURCE, 1, 1, b"x"));
+    assert_eq!(world.receive(WAN, &own).len(), 1, "of another address");
 }

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use engine::snapshot::Twin;
 use engine::tenure::{Advert, Announcement, End, Leased, Progress, Pulse, Router, RouterId, Standing, Tenure, Term};
+use engine::virtual_mac::VirtualMacs;
 use engine::{DropReason, Event, InterfaceId, KernelClass, Time, WorkerId};
 use etherparse::{NetHeaders, PacketHeaders, PayloadSlice, TransportHeader};
 use net::icmpv6::{ECHO_REPLY, ECHO_REQUEST, NEIGHBOUR_ADVERTISEMENT};
 use net::ipv6::{ALL_NODES, ICMPV6, multicast_mac, solicited_node};
-use net::vrrp::{self, Addresses, Envelope, Fields, GROUP_MAC_V6, GROUP_V6, Unwritable, Version};
+use net::vrrp::{self, Addresses, Envelope, Fields, GROUP_MAC_V6, GROUP_V6, Unwritable, Version, virtual_mac};
 use net::{MacAddr, build};
 use support::vrrp::*;
 use support::*;
@@ -343,4 +344,37 @@ fn a_worker_explains_what_it_would_do() {
         let verdict = office.world.worker.explain(&office.world.snapshot, office.world.now, packet);
         assert_eq!(verdict.fate, engine::verdict::Fate::Answer(WAN));
     }
+}
+
+#[test]
+fn with_the_virtual_mac_address_everything_says_that_one() {
+    let mut office = Office::begun(100);
+    let mac = virtual_mac(fields(100).vrid, true);
+    let snapshot = &mut office.world.snapshot;
+    Arc::make_mut(&mut snapshot.leased_v6).values_mut().for_each(|leased| leased.mac = Some(mac));
+    let mut macs = VirtualMacs::default();
+    macs.insert(WAN, mac, Arc::clone(&office.term));
+    snapshot.virtual_macs = Arc::new(macs);
+    let asked = build::solicitation(CLIENT_MAC, HOST, VIP_V6);
+    let answer = read(&office.ask(WAN, &asked).unwrap());
+    assert_eq!((answer.stations.0, &answer.rest[22..]), (mac.into_array(), &mac.into_array()[..]));
+    let World { worker, snapshot, now, wire, .. } = &mut office.world;
+    worker.announce((snapshot, *now), (7, 0), (WAN, Announcement::Neighbour(VIP_V6)), wire);
+    let announced = read(&office.world.settle()[0].1);
+    assert_eq!((announced.stations.0, &announced.rest[22..]), (mac.into_array(), &mac.into_array()[..]));
+    let echo = build::addressed(echo_request(VIP_V6, HOST), CLIENT_MAC, mac);
+    assert!(office.ask(WAN, &echo).is_some(), "frames for it are taken");
+}
+
+#[test]
+fn an_address_that_is_not_accepted_is_found_but_answers_no_echo() {
+    let mut office = Office::begun(100);
+    let leased = Arc::make_mut(&mut office.world.snapshot.leased_v6);
+    leased.values_mut().for_each(|leased| leased.accept = false);
+    assert!(office.ask(WAN, &build::solicitation(CLIENT_MAC, HOST, VIP_V6)).is_some());
+    for address in [VIP_V6, GLOBAL] {
+        assert_eq!(office.world.receive(WAN, &echo_request(address, HOST)), []);
+    }
+    assert_eq!((office.world.drops(DropReason::NotAccepted), office.world.wire.kernel.len()), (2, 0));
+    office.world.assert_balanced();
 }

@@ -24,6 +24,9 @@ pub(super) fn advice(reason: DropReason) -> &'static str {
         | DropReason::FragmentTableFull => "have the sender send smaller packets, or discover the path's MTU",
         DropReason::UnrelatedIcmpError => "it is about a packet of no connection; nothing is to be done",
         DropReason::NotLocal => "the address is not here: add it with sluice addr add, or route its packets elsewhere",
+        DropReason::NotAccepted => {
+            "no service takes it, and accept = false keeps the machine itself from it: see the instance under [vrrp]"
+        }
         DropReason::NoService => "add a service with this address and port: sluice service add",
         DropReason::NoConnection => {
             "only a SYN begins a TCP connection: the one this packet is of has expired, or is another worker's or host's"

@@ -4,6 +4,7 @@ use crate::plan::{GroupPlan, MemberPlan};
 use crate::{Advert, MemberSettings, Sender, Tenure};
 use api::vrrp::{Adverts, Router, Vip};
 use ipnet::IpNet;
+use net::vrrp::PRIORITY_OWNER;
 
 /// What the dataplane is to hold for a group.
 pub(crate) fn tenure(plan: &GroupPlan, tenure: &Tenure, id: u64) -> api::vrrp::Tenure {
@@ -20,6 +21,7 @@ pub(crate) fn tenure(plan: &GroupPlan, tenure: &Tenure, id: u64) -> api::vrrp::T
             adverts: (settings.sender == Sender::Workers).then_some(adverts),
             addresses: vips(member, settings),
             announcements: member.announcements,
+            accept: member.accept || advert.fields.priority == PRIORITY_OWNER,
         }
     };
     let members = plan.members.iter().zip(&plan.settings.members);

@@ -105,6 +105,7 @@ impl Checker<'_> {
             preempt: !section.nopreempt.as_ref().is_some_and(|given| *given.get_ref()),
             preempt_delay: section.preempt_delay.unwrap_or_default(),
             use_vmac: section.use_vmac,
+            accept: self.accept(section, priority)?,
             lower_prio_no_advert: announcing.lower_prio_no_advert.unwrap_or_default(),
             announcements: announcing.announcements(),
             lower_prio: announcing.lower_prio(),
@@ -278,6 +279,22 @@ impl Checker<'_> {
             return Err(self.wrong(given, "checksum is for version 3 over IPv4; all else has one form only".into()));
         }
         Ok(form)
+    }
+
+    fn accept(&mut self, section: &InstanceSection, priority: NonZeroU8) -> Result<bool, ConfigError> {
+        let Some(given) = section.accept.as_ref().filter(|given| !given.get_ref()) else { return Ok(true) };
+        let interface = section.interface.get_ref();
+        if !self.ports.iter().any(|port| port.name == *interface) {
+            let reason = format!(
+                "accept = false is for ports of the dataplane: {interface} is the kernel's, which takes what is for its \
+                 addresses; leave it out, and drop that with nftables"
+            );
+            return Err(self.wrong(given, reason));
+        }
+        if priority.get() == PRIORITY_OWNER {
+            self.warn(&given.span(), "accept has no effect with priority 255: the addresses are this machine's own");
+        }
+        Ok(false)
     }
 
     fn sync_groups(&self, sections: &[SyncGroupSection]) -> Result<Vec<SyncGroup>, ConfigError> {

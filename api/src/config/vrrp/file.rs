@@ -166,6 +166,8 @@ announcing_section! {
         #[serde(default)]
         pub(super) use_vmac: bool,
         #[serde(default)]
+        pub(super) accept: Option<Spanned<bool>>,
+        #[serde(default)]
         track_interface: Vec<TrackedSection>,
         #[serde(default)]
         track_script: Vec<TrackedSection>,

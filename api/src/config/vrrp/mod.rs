@@ -66,6 +66,8 @@ pub struct VrrpInstance {
     pub preempt_delay: Duration,
     /// Whether its addresses have the MAC address of the virtual router, and not that of the interface.
     pub use_vmac: bool,
+    /// Whether the machine itself takes what is for its addresses, beside services; always so on an interface of the kernel.
+    pub accept: bool,
     /// Whether a master keeps silent when one of lower priority speaks up.
     pub lower_prio_no_advert: bool,
     /// How the addresses are announced.

@@ -237,6 +237,10 @@ fn mistakes_are_named_with_their_line() {
             format!("{ONE}version = 3\nvirtual_ipaddress = [\"fe80::1\"]\nunicast_peer = [\"fe80::2\"]\n{PORT}"),
             "x.toml:7: over IPv6, eth0 advertises to the group only, as it is a port of the dataplane; leave",
         ),
+        (
+            format!("{ONE}{vip}accept = false\n"),
+            "x.toml:6: accept = false is for ports of the dataplane: eth0 is the kernel's, which takes",
+        ),
         (format!("{ONE}{vip}checksum = \"rfc9568\"\n"), "x.toml:6: checksum is for version 3 over IPv4"),
         (
             format!("{ONE}{vip}track_interface = [{{ name = \"eth1\", weight = 254 }}]\n"),
@@ -330,6 +334,16 @@ fn what_has_no_effect_is_a_warning() {
     let config = good(&text);
     let [warning] = &config.warnings[..] else { panic!("{:?}", config.warnings) };
     assert!(warning.starts_with("x.toml:7: nopreempt has no effect with priority 255"), "{warning}");
+}
+
+#[test]
+fn what_is_for_an_address_on_a_port_may_be_left_to_services() {
+    let of = |more: &str| good(&format!("{PORT}{ONE}virtual_ipaddress = [\"10.0.0.100\"]\n{more}"));
+    assert!(of("").vrrp.instances[0].accept && of("accept = true\n").vrrp.instances[0].accept);
+    let config = of("accept = false\n");
+    assert!(!config.vrrp.instances[0].accept && config.warnings.is_empty(), "{config:?}");
+    let [warning] = &of("accept = false\npriority = 255\n").warnings[..] else { panic!("one warning") };
+    assert!(warning.starts_with("x.toml:9: accept has no effect with priority 255"), "{warning}");
 }
 
 #[test]

@@ -197,8 +197,9 @@ fn tenures_are_listed_by_their_virtual_routers() {
         use_vmac: true,
     };
     let vip = |address: &str| Vip { address: address.parse().unwrap(), prefix_len: 32, device: "dpdk1".into() };
-    let here = Router { adverts: Some(adverts), addresses: vec![vip("10.0.0.100"), vip("10.0.0.101")], announcements };
-    let kernel = Router { adverts: None, addresses: vec![vip("10.0.0.102")], announcements };
+    let addresses = vec![vip("10.0.0.100"), vip("10.0.0.101")];
+    let here = Router { adverts: Some(adverts), addresses, announcements, accept: true };
+    let kernel = Router { adverts: None, addresses: vec![vip("10.0.0.102")], announcements, accept: true };
     let lease = Duration::from_secs(3);
     let tenure = Tenure { id: 1, name: "G1".into(), lease, routers: vec![here, kernel] };
     let sent = vec![RouterSent { adverts: 1000, withheld: 2, announcements: 20 }, RouterSent::default()];

@@ -66,12 +66,14 @@ pub struct Leased {
     pub term: Arc<Term>,
     /// The MAC address it has there, if that is not the interface's.
     pub mac: Option<MacAddr>,
+    /// Whether the machine itself takes what is for no service (RFC 9568, 6.1: Accept_Mode).
+    pub accept: bool,
 }
 
 impl Leased {
-    /// With the MAC address of the interface.
+    /// With the MAC address of the interface, and taken by the machine.
     pub fn new(interface: InterfaceId, term: Arc<Term>) -> Self {
-        Leased { interface, term, mac: None }
+        Leased { interface, term, mac: None, accept: true }
     }
 }
 

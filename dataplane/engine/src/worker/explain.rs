@@ -10,7 +10,7 @@ use super::admit::Place;
 use super::datagram::translate_fragment;
 use super::forward::{next_state, translate};
 use super::ipv6::{judge_echo, judge_solicitation};
-use super::kernel::{judge_refused, judge_unhandled};
+use super::kernel::{is_accepted, judge_refused, judge_unhandled};
 use super::local::{Judgement, judge_arp, judge_icmp};
 use super::refuse::Obstacle;
 use super::related::translate_error;
@@ -211,6 +211,7 @@ impl<P: Buffer> Inquiry<'_, P> {
         match judgement {
             Judgement::Answer => Ok(Fate::Answer(interface)),
             Judgement::Consume => Ok(Fate::Consume),
+            Judgement::Kernel(_) if !is_accepted((self.snapshot, self.now), packet) => Err(DropReason::NotAccepted),
             Judgement::Kernel(reason) if self.snapshot.twin(interface) == Twin::Absent => Err(reason),
             Judgement::Kernel(reason) => Ok(Fate::Kernel { class: KernelClass::of(packet.bytes()), reason }),
             Judgement::Drop(reason) => Err(reason),

@@ -54,6 +54,9 @@ pub(super) fn judge_echo((snapshot, now): View<'_>, packet: &mut impl Buffer, ip
     let interface = InterfaceId(packet.meta().interface);
     let ours = snapshot.interface(interface).filter(|_| snapshot.has_v6(interface, &ip.dst, now));
     let Some(ours) = ours else { return judge_unhandled((snapshot, now), UNHANDLED_IPV6) };
+    if !snapshot.accepts_v6(interface, &ip.dst, now) {
+        return Judgement::Drop(DropReason::NotAccepted);
+    }
     match answer_echo(packet, ip, ours.mac) {
         Ok(()) => Judgement::Answer,
         Err(reason) => Judgement::Drop(reason),

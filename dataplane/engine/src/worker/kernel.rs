@@ -3,9 +3,10 @@
 
 use std::net::Ipv4Addr;
 
-use net::Buffer;
-use net::ethernet::{self, Class};
-use net::ipv4::Ipv4;
+use net::ethernet::{self, Class, EtherType};
+use net::icmpv6::{NEIGHBOUR_ADVERTISEMENT, NEIGHBOUR_SOLICITATION};
+use net::ipv4::{self, Ipv4};
+use net::{Buffer, ipv6};
 
 use super::local::Judgement;
 use super::{Context, View, Worker};
@@ -45,7 +46,12 @@ impl<B: Buffer> Worker<'_, B> {
     /// Hands a packet to the kernel; where the interface has no twin, it is dropped for `reason`.
     pub(super) fn hand_over<O: Output<B>>(&self, context: &mut Context<'_, O>, mut packet: B, reason: DropReason) {
         let interface = InterfaceId(packet.meta().interface);
-        let was_virtual = readdress(context.snapshot, interface, &mut packet);
+        // Only addresses of tenures have either.
+        let is_plain = context.snapshot.tenures.is_empty();
+        if !is_plain && !is_accepted(context.view(), &packet) {
+            return self.discard(packet, DropReason::NotAccepted);
+        }
+        let was_virtual = !is_plain && readdress(context.snapshot, interface, &mut packet);
         match context.snapshot.twin(interface) {
             Twin::Absent => self.discard(packet, reason),
             // Its copy went when it was received.
@@ -106,8 +112,28 @@ impl<B: Buffer> Worker<'_, B> {
     }
 }
 
+/// Whether the machine itself takes a packet: not every address of a tenure is for more than its services. Neighbour
+/// discovery is (RFC 9568, 6.4.3).
+#[inline(never)]
+pub(super) fn is_accepted((snapshot, now): View<'_>, packet: &impl Buffer) -> bool {
+    let interface = InterfaceId(packet.meta().interface);
+    let bytes = packet.bytes().get(ethernet::HEADER_LEN..).unwrap_or_default();
+    match ethernet::Header::view(packet.bytes()).map(ethernet::Header::ethertype) {
+        Some(EtherType::IPV4) => {
+            ipv4::Header::view(bytes).is_none_or(|header| snapshot.accepts(&header.destination(), now))
+        }
+        Some(EtherType::IPV6) => ipv6::parse(bytes).map_or(true, |ip| {
+            let discovers = ip.next_header == ipv6::ICMPV6
+                && matches!(bytes.get(ipv6::HEADER_LEN), Some(&(NEIGHBOUR_SOLICITATION | NEIGHBOUR_ADVERTISEMENT)));
+            discovers || snapshot.accepts_v6(interface, &ip.dst, now)
+        }),
+        _ => true,
+    }
+}
+
 /// Addresses a frame for a virtual MAC address to the interface: the kernel takes what is for another for somebody else's.
 /// Says whether it was one.
+#[inline(never)]
 fn readdress(snapshot: &Snapshot, interface: InterfaceId, packet: &mut impl Buffer) -> bool {
     let Some(ours) = snapshot.interface(interface) else { return false };
     match ethernet::Header::view_mut(packet.bytes_mut()) {

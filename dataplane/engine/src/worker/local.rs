@@ -114,6 +114,9 @@ pub(super) fn judge_icmp((snapshot, now): View<'_>, packet: &mut impl Buffer, ip
     if !snapshot.has(&ip.dst, now) {
         return judge_refused((snapshot, now), ip, DropReason::NotLocal);
     }
+    if !snapshot.accepts(&ip.dst, now) {
+        return Judgement::Drop(DropReason::NotAccepted);
+    }
     match check_icmp(packet, ip) {
         Ok(header) if icmp_error::is_error(&header) => return Judgement::Kernel(DropReason::UnrelatedIcmpError),
         Ok(_) => {}

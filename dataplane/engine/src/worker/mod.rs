@@ -270,7 +270,10 @@ impl<'m, B: Buffer> Worker<'m, B> {
     fn parse(&self, (snapshot, now): View<'_>, packet: &mut impl Buffer) -> Result<Parsed, DropReason> {
         let id = InterfaceId(packet.meta().interface);
         let interface = snapshot.interface(id).ok_or(DropReason::NotLocal)?;
-        let ours = snapshot.virtual_macs.of(id, packet.bytes(), now).unwrap_or(interface.mac);
+        // Without tenures there is only the interface's own.
+        let has_others = !snapshot.tenures.is_empty();
+        let other = if has_others { snapshot.virtual_macs.of(id, packet.bytes(), now) } else { None };
+        let ours = other.unwrap_or(interface.mac);
         parse::parse(packet, ours)
     }
 

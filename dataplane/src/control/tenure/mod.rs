@@ -108,17 +108,20 @@ impl Tenures {
         };
         let (mut leased, mut leased_v6) = (BTreeMap::new(), BTreeMap::new());
         let mut virtual_macs = VirtualMacs::default();
-        for (held, router) in self.held.iter().flat_map(|held| held.routers.iter().map(move |router| (held, router))) {
-            let mac = router.router.advert.as_ref().and_then(|advert| advert.mac);
-            for &(interface, address) in &router.targets {
-                let leased_here = Leased { interface, term: Arc::clone(&held.term), mac };
-                match address {
-                    IpAddr::V4(address) => drop(leased.insert(address, leased_here)),
-                    IpAddr::V6(address) => drop(leased_v6.insert((interface, address), leased_here)),
+        for held in &self.held {
+            for (asked, router) in held.tenure.routers.iter().zip(&held.routers) {
+                let advert = router.router.advert.as_ref();
+                let mac = advert.and_then(|advert| advert.mac);
+                for &(interface, address) in &router.targets {
+                    let here = Leased { interface, term: Arc::clone(&held.term), mac, accept: asked.accept };
+                    match address {
+                        IpAddr::V4(address) => drop(leased.insert(address, here)),
+                        IpAddr::V6(address) => drop(leased_v6.insert((interface, address), here)),
+                    }
                 }
-            }
-            if let (Some(mac), Some(advert)) = (mac, &router.router.advert) {
-                virtual_macs.insert(advert.interface, mac, Arc::clone(&held.term));
+                if let (Some(mac), Some(advert)) = (mac, advert) {
+                    virtual_macs.insert(advert.interface, mac, Arc::clone(&held.term));
+                }
             }
         }
         Compiled { tenures: self.held.iter().map(tenure).collect(), leased, leased_v6, virtual_macs }
