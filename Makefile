@@ -94,9 +94,9 @@ bench: packages ## Measure, and write target/bench/report.json (QUICK=1 is over 
 	$(SUDO) env QUICK=$(QUICK) PATH="$$PATH" $(TARGET)/release/bench
 
 .PHONY: bench-ha
-bench-ha: packages ## Measure what a client sees of failovers: RUNS=50 of each kind, at each interval
+bench-ha: packages ## Measure what a client sees of failovers: RUNS=50 of each kind, at each of INTERVALS="1000 100 10" ms
 	cargo build --locked --release --bins
-	$(SUDO) $(TARGET)/release/bench-ha $(or $(RUNS),50)
+	$(SUDO) $(TARGET)/release/bench-ha $(or $(RUNS),50) $(INTERVALS)
 
 .PHONY: soak-simulation
 soak-simulation: ## Simulate for SOAK seconds, with seeds of its own

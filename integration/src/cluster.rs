@@ -20,6 +20,9 @@ use crate::{leftover, requirements};
 /// The port of the service that a client's probes go to.
 pub const SERVICE_PORT: u16 = 7;
 
+/// What a machine's vrrpd is called among its processes.
+const VRRPD: &str = "vrrpd";
+
 /// The address of the host that looks on.
 pub const OBSERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 49);
 
@@ -206,7 +209,7 @@ impl Node {
         self.vrrpd = None;
         let mut command = vrrp::as_its_user(&self.site.namespace, &self.site.directory)?;
         command.arg("--config").arg(self.site.configuration()).arg("--instance").arg(&self.site.instance);
-        self.vrrpd = Some(VrrpRouter::launch("vrrpd", &mut command, &self.site.directory)?);
+        self.vrrpd = Some(VrrpRouter::launch(VRRPD, &mut command, &self.site.directory)?);
         Ok(())
     }
 
@@ -228,6 +231,22 @@ impl Node {
         self.dataplane().end(Signal::SIGKILL)?;
         self.dataplane = None;
         Ok(())
+    }
+
+    /// The tools, talking to its vrrpd as well.
+    ///
+    /// # Errors
+    /// When the directory of its vrrpd cannot be made.
+    pub fn vrrp_cli(&self) -> Result<Cli, LabError> {
+        Ok(self.cli().with_vrrpd(&vrrp::socket(&self.site.directory, VRRPD)?))
+    }
+
+    /// Has an operator tell its vrrpd something, as `sluice vrrp` understands it.
+    ///
+    /// # Errors
+    /// When that is refused.
+    pub fn operate(&self, words: &str) -> Result<(), LabError> {
+        self.vrrp_cli()?.run(&format!("sluice vrrp {words}")).map(drop)
     }
 
     /// Sends its vrrpd a signal that ends it, and waits for that.

@@ -1,7 +1,9 @@
 //! What may befall a master, and what a client sees of it.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
+
+use api::vrrpd::{Instance, State};
 
 use nix::sys::signal::Signal;
 
@@ -12,7 +14,7 @@ use crate::error::LabError;
 use crate::probe::{Experience, Probe};
 use crate::stall::Stall;
 use crate::wait;
-use crate::watch::{Observed, Watch};
+use crate::watch::{Observed, SETTLING, Watch};
 
 /// How long anything in a cluster may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -40,6 +42,8 @@ pub enum Mishap {
     VrrpdFrozen,
     /// Its vrrpd is told to stop: it hands over.
     Stopped,
+    /// An operator releases it, until the end.
+    Released,
     /// Its vrrpd is killed, and another started.
     VrrpdKilled,
     /// Its vrrpd is restarted as systemd would.
@@ -48,7 +52,7 @@ pub enum Mishap {
 
 impl Mishap {
     /// All of them.
-    pub const ALL: [Mishap; 9] = [
+    pub const ALL: [Mishap; 10] = [
         Mishap::Death,
         Mishap::DataplaneKilled,
         Mishap::CableCut,
@@ -56,6 +60,7 @@ impl Mishap {
         Mishap::ControlStalled,
         Mishap::VrrpdFrozen,
         Mishap::Stopped,
+        Mishap::Released,
         Mishap::VrrpdKilled,
         Mishap::VrrpdRestarted,
     ];
@@ -70,6 +75,7 @@ impl Mishap {
             Mishap::ControlStalled => "control stands still",
             Mishap::VrrpdFrozen => "vrrpd stands still",
             Mishap::Stopped => "vrrpd stopped",
+            Mishap::Released => "released",
             Mishap::VrrpdKilled => "vrrpd killed and started",
             Mishap::VrrpdRestarted => "vrrpd restarted",
         }
@@ -89,7 +95,9 @@ impl Mishap {
                 3 * advert_interval + skew + Duration::from_millis(10)
             }
             // The lease ends with a last will.
-            Mishap::Stopped | Mishap::ControlStalled | Mishap::VrrpdFrozen => skew + Duration::from_millis(15),
+            Mishap::Stopped | Mishap::Released | Mishap::ControlStalled | Mishap::VrrpdFrozen => {
+                skew + Duration::from_millis(15)
+            }
             Mishap::VrrpdKilled | Mishap::VrrpdRestarted => Duration::ZERO,
         }
     }
@@ -101,6 +109,8 @@ pub struct Pair {
     watch: Watch,
     /// What stands still of the master.
     stall: Option<Stall>,
+    /// When something befell the master last.
+    struck: SystemTime,
     /// Where they are.
     pub cluster: Cluster,
     advert_interval: Duration,
@@ -120,7 +130,8 @@ impl Pair {
     /// When a part does not come up.
     pub fn start(cluster: Cluster, advert_interval: Duration, lease: Duration) -> Result<Pair, LabError> {
         let watch = Watch::start(&cluster.observer, OBSERVER, cluster.directory())?;
-        let mut pair = Pair { watch, stall: None, cluster, advert_interval, lease };
+        let struck = SystemTime::now();
+        let mut pair = Pair { watch, stall: None, struck, cluster, advert_interval, lease };
         for node in 0..2 {
             pair.start_node(node)?;
         }
@@ -168,7 +179,8 @@ impl Pair {
         let probe = self.probe()?;
         wait::until("a client to be answered", PATIENCE, || Ok(probe.is_answered(GRACE).then_some(())))?;
         // Where in the master's rhythm it strikes is up to the caller.
-        thread::sleep(self.advert_interval + phase);
+        thread::sleep(self.advert_interval.max(SETTLING) + phase);
+        self.struck = SystemTime::now();
         self.strike(mishap)?;
         if mishap.is_failover() {
             self.await_master(1)?;
@@ -188,7 +200,11 @@ impl Pair {
         self.cluster.nodes[0].signal_vrrpd(Signal::SIGCONT)?;
         self.cluster.plug(0, true)?;
         self.start_node(0)?;
-        self.await_rest()
+        self.cluster.nodes[0].operate("resume")?;
+        // Otherwise the first would listen to it for three intervals before it takes over.
+        self.cluster.nodes[1].operate("release")?;
+        self.await_rest()?;
+        self.cluster.nodes[1].operate("resume")
     }
 
     fn strike(&mut self, mishap: Mishap) -> Result<(), LabError> {
@@ -203,6 +219,7 @@ impl Pair {
             Mishap::ControlStalled => self.stall("sluice-"),
             Mishap::VrrpdFrozen => self.cluster.nodes[0].signal_vrrpd(Signal::SIGSTOP),
             Mishap::Stopped => self.cluster.nodes[0].end_vrrpd(Signal::SIGTERM),
+            Mishap::Released => self.cluster.nodes[0].operate("release"),
             Mishap::VrrpdKilled => self.replace_vrrpd(0, Signal::SIGKILL),
             Mishap::VrrpdRestarted => self.replace_vrrpd(0, Signal::SIGUSR2),
         }
@@ -240,6 +257,20 @@ impl Pair {
         wait::until("machine 2 to give way", PATIENCE, given_way)?;
         self.start_node(1)?;
         self.await_rest()
+    }
+
+    /// How long after something befell the first machine, which went on, that ceased to be master by itself. vrrpd keeps
+    /// times to the millisecond.
+    ///
+    /// # Errors
+    /// When its vrrpd does not say.
+    pub fn noticed(&self) -> Result<Duration, LabError> {
+        let instances = self.cluster.nodes[0].vrrp_cli()?.rows::<Instance>("vrrp show")?;
+        let mut transitions = instances.iter().flat_map(|instance| &instance.transitions).rev();
+        let fall = transitions.find(|transition| transition.from == State::Master);
+        let at = fall.map(|fall| SystemTime::UNIX_EPOCH + Duration::from_millis(fall.at));
+        at.and_then(|at| (at + Duration::from_millis(1)).duration_since(self.struck).ok())
+            .ok_or_else(|| LabError::Unexpected("machine 1 did not cease to be master".to_owned()))
     }
 
     /// How often a machine became master, or gave that up, as their vrrpds tell.

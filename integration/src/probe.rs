@@ -16,6 +16,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub struct Probe {
     stop: Arc<AtomicBool>,
+    deaf: Arc<AtomicBool>,
     asked: Arc<Mutex<Vec<Question>>>,
     asker: Option<JoinHandle<()>>,
     hearer: Option<JoinHandle<()>>,
@@ -46,16 +47,17 @@ impl Probe {
         })?;
         let socket = Arc::new(socket.attempt(|| format!("connect to {target}"))?);
         socket.set_read_timeout(Some(Duration::from_millis(50))).attempt(|| "set a timeout".to_owned())?;
-        let (stop, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
+        let [stop, deaf] = std::array::from_fn(|_| Arc::new(AtomicBool::new(false)));
+        let asked = Arc::new(Mutex::new(Vec::new()));
         let asker = {
             let (socket, stop, asked) = (Arc::clone(&socket), Arc::clone(&stop), Arc::clone(&asked));
             thread::spawn(move || ask(&socket, &stop, &asked, interval))
         };
         let hearer = {
-            let (stop, asked) = (Arc::clone(&stop), Arc::clone(&asked));
-            thread::spawn(move || hear(&socket, &stop, &asked))
+            let (deaf, asked) = (Arc::clone(&deaf), Arc::clone(&asked));
+            thread::spawn(move || hear(&socket, &deaf, &asked))
         };
-        Ok(Probe { stop, asked, asker: Some(asker), hearer: Some(hearer) })
+        Ok(Probe { stop, deaf, asked, asker: Some(asker), hearer: Some(hearer) })
     }
 
     /// Whether the question asked last, but for those of the last `grace`, was answered.
@@ -67,13 +69,17 @@ impl Probe {
 
     /// Asks no more, waits for late answers, and returns what became of all.
     pub fn finish(mut self) -> Experience {
+        self.stop.store(true, Ordering::Relaxed);
+        thread::sleep(PATIENCE);
         self.end();
         let questions = std::mem::take(&mut *self.asked.lock().unwrap_or_else(PoisonError::into_inner));
         Experience { questions }
     }
 
     fn end(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
+        for flag in [&self.stop, &self.deaf] {
+            flag.store(true, Ordering::Relaxed);
+        }
         for thread in [self.asker.take(), self.hearer.take()].into_iter().flatten() {
             // A panic in it has been printed, and its answers are missing.
             let _ = thread.join();
@@ -151,10 +157,9 @@ fn ask(socket: &UdpSocket, stop: &AtomicBool, asked: &Mutex<Vec<Question>>, inte
     }
 }
 
-fn hear(socket: &UdpSocket, stop: &AtomicBool, asked: &Mutex<Vec<Question>>) {
-    let mut told = None;
+fn hear(socket: &UdpSocket, deaf: &AtomicBool, asked: &Mutex<Vec<Question>>) {
     let mut buffer = [0; 64];
-    loop {
+    while !deaf.load(Ordering::Relaxed) {
         // An error is a timeout, or an ICMP error about a question, which is then not answered.
         if let Ok(length) = socket.recv(&mut buffer)
             && let Some(number) = buffer[..length].first_chunk::<8>()
@@ -164,9 +169,6 @@ fn hear(socket: &UdpSocket, stop: &AtomicBool, asked: &Mutex<Vec<Question>>) {
             if let Some(question) = asked.get_mut(number) {
                 question.answered.get_or_insert_with(Instant::now);
             }
-        }
-        if stop.load(Ordering::Relaxed) && told.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
-            return;
         }
     }
 }

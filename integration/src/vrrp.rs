@@ -130,7 +130,7 @@ impl VrrpRouter {
 }
 
 /// Where a `sluice-vrrpd` of that name listens: in a directory that is its user's, whether it runs as that or as root.
-fn socket(directory: &Path, name: &str) -> Result<PathBuf, LabError> {
+pub(crate) fn socket(directory: &Path, name: &str) -> Result<PathBuf, LabError> {
     let own = directory.join(format!("{name}.run"));
     let make = || {
         fs::create_dir_all(&own)?;

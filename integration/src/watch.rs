@@ -19,6 +19,9 @@ const RHYTHM: Duration = Duration::from_millis(5);
 /// So many answers in a row of one machine, and the other one has given way.
 const SETTLED: usize = 20;
 
+/// A machine that answers for so long is told from one that answers beside another.
+pub(crate) const SETTLING: Duration = Duration::from_millis(2 * SETTLED as u64 * RHYTHM.as_millis() as u64);
+
 /// A watch that goes on.
 #[derive(Debug)]
 pub struct Watch {

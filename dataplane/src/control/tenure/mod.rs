@@ -30,8 +30,9 @@ use self::watch::Watch;
 use super::state::State;
 use crate::worker::Mail;
 
-/// How often links are looked at while there are tenures, which end with them: the shortest interval of adverts.
-const LOOK: Duration = Duration::from_millis(10);
+/// How often links are looked at while there are tenures, which end with them: half the shortest interval of
+/// adverts.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// What is held, and who is told of VRRP.
 pub struct Tenures {
