@@ -1,5 +1,5 @@
-//! Virtual MAC addresses on interfaces of the kernel, between ours and keepalived: three routers on the servers' bridge and
-//! a client, who sees one MAC address, whoever is master.
+//! Virtual MAC addresses on interfaces of the kernel, between ours and keepalived: three routers on the servers' bridge
+//! and a client, who sees one MAC address, whoever is master.
 
 use std::time::Duration;
 
@@ -51,10 +51,14 @@ impl Scene {
     }
 
     fn vrrpd(&self, host: usize, priority: u8) -> VrrpRouter {
+        self.vrrpd_with(host, priority, true)
+    }
+
+    fn vrrpd_with(&self, host: usize, priority: u8, use_vmac: bool) -> VrrpRouter {
         let text = format!(
             "[bus]\naddress = \"none\"\n[vrrp]\nversion = 3\ngarp_master_repeat = 1\n[[vrrp.instance]]\nname = \"VI_1\"\n\
              interface = \"{HOST_DEVICE}\"\nvirtual_router_id = 51\npriority = {priority}\nadvert_int = 0.3\n\
-             use_vmac = true\nvirtual_ipaddress = [\"{}\"]\n",
+             use_vmac = {use_vmac}\nvirtual_ipaddress = [\"{}\"]\n",
             self.of.address
         );
         VrrpRouter::vrrpd(&self.lab, self.host(host), &format!("vrrpd{host}"), &text).unwrap()
@@ -85,8 +89,12 @@ impl Scene {
     fn until_master(&self, host: usize) {
         let what = format!("host {host} to be the one master");
         wait::until(&what, PATIENCE, || Ok((self.masters() == [host]).then_some(()))).unwrap();
-        wait::until("an answer", PATIENCE, || Ok(self.ping().is_ok().then_some(()))).unwrap();
+        self.until_reached();
         self.reach();
+    }
+
+    fn until_reached(&self) {
+        wait::until("an answer", PATIENCE, || Ok(self.ping().is_ok().then_some(()))).unwrap();
     }
 
     fn ping(&self) -> Result<String, LabError> {
@@ -104,13 +112,21 @@ impl Scene {
         self.host(host).run("ip -o link show type macvlan").unwrap()
     }
 
+    /// The devices of a host that have the address.
+    fn places(&self, host: usize) -> Vec<String> {
+        let shown = self.host(host).run("ip -o address show").unwrap();
+        let with_it = shown.lines().filter(|line| line.contains(&format!(" {}/", self.of.address)));
+        with_it.filter_map(|line| line.split_whitespace().nth(1)).map(str::to_owned).collect()
+    }
+
     /// The index of the link of a host that is master.
     fn index(&self, host: usize) -> String {
         self.host(host).run(&format!("cat /sys/class/net/{}/ifindex", self.of.link)).unwrap()
     }
 }
 
-/// Keepalived with less comes first, ours takes over, keepalived with more takes over from ours; each is stopped in turn.
+/// Keepalived with less comes first, ours takes over, keepalived with more takes over from ours; each is stopped in
+/// turn.
 fn take_turns(of: Virtual) -> (Scene, Packets) {
     let scene = Scene::new(of);
     let (lan, directory) = (&scene.lab.lan, scene.lab.directory());
@@ -188,6 +204,22 @@ fn a_master_that_is_started_anew_keeps_its_link() {
     scene.until_master(1);
     assert_eq!(scene.links(0), "");
     assert_eq!(theirs.log().matches("Entering MASTER STATE").count(), 1, "{}", theirs.log());
+}
+
+/// Whichever way the addresses had with a vrrpd that was killed, none stays behind with one that has them the other
+/// way.
+#[test]
+fn what_a_master_of_another_configuration_left_is_removed() {
+    let scene = Scene::new(V4);
+    let mut ours = scene.vrrpd(0, 100);
+    for (use_vmac, places) in [(false, [HOST_DEVICE]), (true, [V4.link])] {
+        scene.until_reached();
+        ours.end(Signal::SIGKILL).unwrap();
+        ours = scene.vrrpd_with(0, 100, use_vmac);
+        let what = format!("the address to be on {places:?} only");
+        wait::until(&what, PATIENCE, || Ok((scene.places(0) == places).then_some(()))).unwrap();
+    }
+    scene.until_reached();
 }
 
 /// The kernel would ask who has the client in the name of what it sends from, and every host learns from who asks.

@@ -498,7 +498,7 @@ impl Running {
                 name: plan.name.clone(),
                 sync_group: Some(self.group.name()).filter(|name| *name != plan.name).map(str::to_owned),
                 interface: plan.interface.clone(),
-                virtual_mac: plan.virtual_mac,
+                virtual_mac: plan.virtual_mac(),
                 vrid: settings.vrid,
                 version: if settings.version == net::vrrp::Version::V2 { 2 } else { 3 },
                 addresses: plan.addresses.iter().map(ipnet::IpNet::addr).collect(),

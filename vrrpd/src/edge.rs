@@ -72,7 +72,8 @@ impl Edge {
         scripts.all(|tracked| findings.scripts.get(&tracked.name).is_some_and(Verdict::is_settled))
     }
 
-    /// Goes along with the interfaces, and with what else is tracked. Returns what of that is news to the state machine.
+    /// Goes along with the interfaces, and with what else is tracked. Returns what of that is news to the state
+    /// machine.
     pub(crate) fn follow(
         &mut self,
         index: usize,
@@ -141,7 +142,7 @@ impl Edge {
     pub(crate) fn is_left(&self, interfaces: &Interfaces) -> bool {
         let Some(interface) = interfaces.get(&self.plan.interface) else { return false };
         let link = |mac| virtual_link(interfaces, interface.index, mac);
-        let Some(place) = self.plan.virtual_mac.map_or(Some(interface), link) else { return false };
+        let Some(place) = self.plan.virtual_mac().map_or(Some(interface), link) else { return false };
         let is_left = |addr: IpAddr| place.addresses.iter().any(|there| there.ours && there.net.addr() == addr);
         self.plan.addresses.iter().all(|net| is_left(net.addr()))
     }
@@ -157,7 +158,7 @@ impl Edge {
     /// The last one, when it could not be sent to each.
     pub(crate) fn send(&mut self, advert: &Advert) -> io::Result<()> {
         let Some((socket, _)) = &self.socket else { return Ok(()) };
-        if let (Some(mac), true) = (self.plan.virtual_mac, self.plan.peers.is_empty()) {
+        if let (Some(mac), true) = (self.plan.virtual_mac(), self.plan.peers.is_empty()) {
             // From the virtual router's MAC address, which switches so learn the way to (RFC 9568, 7.3).
             let frame = advertising(advert, mac).map_err(io::Error::other)?;
             self.frames.send(socket.index(), &frame)?;

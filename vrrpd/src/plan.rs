@@ -5,6 +5,7 @@ use api::config::{self, Notify, Script, SyncGroup, TrackFile, Tracked, Tracking,
 use api::vrrp::{Announcements, Rounds};
 use ipnet::IpNet;
 use net::MacAddr;
+use net::vrrp::virtual_mac;
 use std::net::IpAddr;
 
 /// What a configuration asks for.
@@ -42,8 +43,10 @@ pub struct MemberPlan {
     pub peers: Vec<IpAddr>,
     /// Where they are to come from.
     pub source: Option<IpAddr>,
-    /// The MAC address that the addresses have, where it is not the interface's.
-    pub virtual_mac: Option<MacAddr>,
+    /// The MAC address that is the virtual router's (RFC 9568, 7.3).
+    pub router_mac: MacAddr,
+    /// Whether the addresses have that one, and not the interface's.
+    pub use_vmac: bool,
     /// Whether the machine itself takes what is for the addresses, unless it owns them: then it does.
     pub accept: bool,
     /// How addresses are announced.
@@ -54,6 +57,13 @@ pub struct MemberPlan {
     pub tracking: Tracking,
     /// Its commands.
     pub notify: Notify,
+}
+
+impl MemberPlan {
+    /// The MAC address of the addresses, where it is not the interface's.
+    pub fn virtual_mac(&self) -> Option<MacAddr> {
+        self.use_vmac.then_some(self.router_mac)
+    }
 }
 
 /// What a configuration asks for.
@@ -116,7 +126,8 @@ fn member(instance: &VrrpInstance, group: Option<&SyncGroup>) -> MemberPlan {
         addresses: instance.addresses.iter().chain(&instance.excluded).copied().collect(),
         peers: instance.peers.clone(),
         source: instance.source,
-        virtual_mac: instance.virtual_mac(),
+        router_mac: virtual_mac(instance.vrid, instance.is_ipv6()),
+        use_vmac: instance.use_vmac,
         accept: instance.accept,
         announcements: instance.announcements,
         lower_prio: instance.lower_prio,

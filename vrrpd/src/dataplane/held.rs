@@ -15,7 +15,7 @@ pub(crate) fn tenure(plan: &GroupPlan, tenure: &Tenure, id: u64) -> api::vrrp::T
             fields: advert.fields,
             addresses: advert.addresses.clone(),
             peers: member.peers.clone(),
-            use_vmac: member.virtual_mac.is_some(),
+            use_vmac: member.use_vmac,
         };
         Router {
             adverts: (settings.sender == Sender::Workers).then_some(adverts),
@@ -45,7 +45,7 @@ pub(super) fn is_of(held: &api::vrrp::Tenure, plan: &GroupPlan) -> bool {
     let same = |((router, member), settings): ((&Router, &MemberPlan), &MemberSettings)| {
         let of = |adverts: &Adverts| (adverts.device.clone(), adverts.fields.vrid, adverts.use_vmac);
         let virtual_router = router.adverts.as_ref().map(of);
-        let configured = (member.interface.clone(), settings.vrid, member.virtual_mac.is_some());
+        let configured = (member.interface.clone(), settings.vrid, member.use_vmac);
         let configured = (settings.sender == Sender::Workers).then_some(configured);
         let advertised = router.adverts.as_ref().is_none_or(|adverts| adverts.addresses == settings.addresses);
         virtual_router == configured && advertised && router.addresses == vips(member, settings)
@@ -130,7 +130,7 @@ pub(super) mod tests {
             assert!(!is_of(&held, &plan), "another {what}");
         }
         let mut virtual_mac = of("a", "dpdk0", 1, "10.0.0.1");
-        virtual_mac.members[0].virtual_mac = Some(net::vrrp::virtual_mac(net::vrrp::Vrid::MIN, false));
+        virtual_mac.members[0].use_vmac = true;
         assert!(!is_of(&held, &virtual_mac), "another MAC address");
     }
 }

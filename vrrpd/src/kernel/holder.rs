@@ -6,7 +6,6 @@ use crate::plan::MemberPlan;
 use crate::{Task, clock};
 use anyhow::Result;
 use ipnet::IpNet;
-use net::MacAddr;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -133,10 +132,15 @@ impl Work {
             self.hold(false);
             return !held;
         };
-        let outcome = match self.plan.virtual_mac {
-            None => self.settle_addresses(held, interface).await,
-            Some(mac) => self.settle_link(held, interface.index, mac, interfaces).await,
+        // A predecessor with another configuration may have left them at the other place.
+        let (cleared, outcome) = if self.plan.use_vmac {
+            let cleared = self.settle_addresses(false, interface).await;
+            (cleared, self.settle_link(held, interface.index, interfaces).await)
+        } else {
+            let cleared = self.clear_link(interface.index, interfaces).await;
+            (cleared, self.settle_addresses(held, interface).await)
         };
+        let outcome = outcome.and(cleared);
         let settled = outcome.is_ok();
         if let Err(error) = outcome
             && !std::mem::replace(&mut self.refused, true)
@@ -172,7 +176,8 @@ impl Work {
     }
 
     /// The addresses are on a link of their own, which comes and goes with them.
-    async fn settle_link(&mut self, held: bool, over: u32, mac: MacAddr, interfaces: &Interfaces) -> Result<()> {
+    async fn settle_link(&mut self, held: bool, over: u32, interfaces: &Interfaces) -> Result<()> {
+        let mac = self.plan.router_mac;
         let shown = virtual_link(interfaces, over, mac);
         if !held {
             if shown.is_some() || self.raised {
@@ -196,6 +201,13 @@ impl Work {
         Ok(())
     }
 
+    /// Removes the link, if there is one with addresses of ours.
+    async fn clear_link(&self, over: u32, interfaces: &Interfaces) -> Result<()> {
+        let mac = self.plan.router_mac;
+        let left = virtual_link(interfaces, over, mac).filter(|link| link.addresses.iter().any(|address| address.ours));
+        if left.is_some() { self.netlink.lower(over, mac).await } else { Ok(()) }
+    }
+
     fn hold(&mut self, is_held: bool) {
         match (self.is_held, is_held) {
             (false, true) => self.announcer.begin(clock::now()),
@@ -217,7 +229,7 @@ impl Work {
         let now = clock::now();
         while let Some(announcement) = self.announcer.take(now) {
             let Some(interface) = interface else { continue };
-            let Some(mac) = self.plan.virtual_mac.or(interface.mac) else { continue };
+            let Some(mac) = self.plan.virtual_mac().or(interface.mac) else { continue };
             if let Err(error) = self.frames.send(interface.index, &frame::announcing(announcement, mac)) {
                 warn!(instance = self.plan.name, %error, "cannot send {announcement:?}");
             }

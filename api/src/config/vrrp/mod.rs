@@ -12,8 +12,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use net::MacAddr;
-use net::vrrp::{Authentication, ChecksumForm, Interval, Version, Vrid, virtual_mac};
+use net::vrrp::{Authentication, ChecksumForm, Interval, Version, Vrid};
 
 use crate::config::CommandLine;
 use crate::vrrp::{Announcements, Rounds};
@@ -66,7 +65,8 @@ pub struct VrrpInstance {
     pub preempt_delay: Duration,
     /// Whether its addresses have the MAC address of the virtual router, and not that of the interface.
     pub use_vmac: bool,
-    /// Whether the machine itself takes what is for its addresses, beside services; always so on an interface of the kernel.
+    /// Whether the machine itself takes what is for its addresses, beside services; always so on an interface of the
+    /// kernel.
     pub accept: bool,
     /// Whether a master keeps silent when one of lower priority speaks up.
     pub lower_prio_no_advert: bool,
@@ -98,9 +98,10 @@ pub struct Tracking {
 pub struct Tracked {
     /// Its name.
     pub name: String,
-    /// Of an interface, a script or a fact, -253 to 253: added to the priority while it is up, has succeeded or holds, or
-    /// taken off while it is not so if negative; 0: without it, the instance cannot be master. Of a file, -254 to 254: what its number is multiplied by
-    /// before it is added; 0: the instance can be master only while the number is 0.
+    /// Of an interface, a script or a fact, -253 to 253: added to the priority while it is up, has succeeded or holds,
+    /// or taken off while it is not so if negative; 0: without it, the instance cannot be master. Of a file, -254 to
+    /// 254: what its number is multiplied by before it is added; 0: the instance can be master only while the number is
+    /// 0.
     pub weight: i16,
 }
 
@@ -167,10 +168,5 @@ impl VrrpInstance {
     /// Whether it is about IPv6.
     pub fn is_ipv6(&self) -> bool {
         self.addresses.first().is_some_and(|address| address.addr().is_ipv6())
-    }
-
-    /// The MAC address of the virtual router, where it is used.
-    pub fn virtual_mac(&self) -> Option<MacAddr> {
-        self.use_vmac.then(|| virtual_mac(self.vrid, self.is_ipv6()))
     }
 }

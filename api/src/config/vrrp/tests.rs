@@ -125,8 +125,7 @@ group = ["VI_3", "VI_1"]
     assert_eq!((one.announcements.refresh, one.announcements.form), (Duration::from_secs(600), GarpForm::Both));
     assert_eq!(one.announcements.garp_interval, Duration::from_millis(1));
     assert!(!one.lower_prio_no_advert && two.lower_prio_no_advert);
-    let macs = [one, two, three].map(|instance| instance.virtual_mac().map(|mac| mac.to_string()));
-    assert_eq!(macs, [Some("00:00:5E:00:01:33".to_owned()), Some("00:00:5E:00:02:33".to_owned()), None]);
+    assert_eq!([one, two, three].map(|instance| instance.use_vmac), [true, true, false]);
     let tracked = [("eth1", 0), ("eth2", -20)].map(|(name, weight)| Tracked { name: name.into(), weight });
     assert_eq!(one.tracking.interfaces, tracked);
     let facts = [("quorum:10.0.0.100", 0), ("open", 5)].map(|(name, weight)| Tracked { name: name.into(), weight });
