@@ -7,22 +7,22 @@
 //!   timer, operator ──────►└────────┘──► "something changed", to whoever shows it
 //! ```
 //!
-//! Messages wait in the sockets and are read by the actor itself, before its timer counts: one that was there in time is
-//! heard in time, however late the actor gets its turn, and a flood fills nothing but the socket's own buffer.
+//! Messages wait in the sockets and are read by the actor itself, before its timer counts: one that was there in time
+//! is heard in time, however late the actor gets its turn, and a flood fills nothing but the socket's own buffer.
 
 use crate::dataplane::{self, Answered, Connected, Facts, Request};
 use crate::edge::{Edge, Known};
 use crate::kernel::{Interfaces, Netlink, PacketSocket};
 use crate::notify::{Notifiers, Told};
 use crate::plan::{GroupPlan, MemberPlan};
-use crate::report::{Report, describe};
+use crate::report::{counts, describe, tracked};
 use crate::track::Findings;
 use crate::{
     Advert, Group, Input, Member, MemberSettings, Output, Reason, Sender, State, Step, Task, Tenure, Time, clock,
 };
 use api::ipc::RefusalKind;
 use api::vrrp::{Rounds, TenureCall};
-use api::vrrpd::{Transition, Turn};
+use api::vrrpd::{Instance, Master, Transition, Turn};
 use net::vrrp::Envelope;
 use nix::errno::Errno;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
@@ -56,7 +56,7 @@ pub struct Surroundings {
     pub(crate) findings: watch::Receiver<Findings>,
     /// Where the runner of commands listens.
     pub(crate) runner: PathBuf,
-    /// Marked whenever a report may be another than before.
+    /// Marked whenever an instance may be shown otherwise than before.
     pub(crate) changed: watch::Sender<()>,
     /// Told of every change of state.
     pub(crate) turns: broadcast::Sender<Turn>,
@@ -108,7 +108,7 @@ pub enum GroupMessage {
         member: usize,
     },
     /// How its members are, by their positions.
-    Report(RpcReplyPort<Vec<Report>>),
+    Instances(RpcReplyPort<Vec<Instance>>),
     /// Give up what is held, and end.
     Release(RpcReplyPort<()>),
 }
@@ -209,9 +209,9 @@ impl Actor for GroupActor {
             GroupMessage::Announce { member } => {
                 state.announce(member);
             }
-            GroupMessage::Report(reply) => {
+            GroupMessage::Instances(reply) => {
                 // A reply that nobody waits for any more is no error.
-                let _ = reply.send(state.report());
+                let _ = reply.send(state.instances());
             }
             GroupMessage::Release(reply) => {
                 state.tell(&Input::Shutdown);
@@ -292,8 +292,8 @@ impl Running {
         Ok(())
     }
 
-    /// The dataplane answers: the same one as before has what it had, and of a group that is just starting perhaps what a
-    /// predecessor left.
+    /// The dataplane answers: the same one as before has what it had, and of a group that is just starting perhaps what
+    /// a predecessor left.
     fn connect(&mut self, connected: Connected) {
         self.tell(&Input::Boot { id: connected.boot });
         if connected.filled {
@@ -490,11 +490,11 @@ impl Running {
         });
     }
 
-    fn report(&self) -> Vec<Report> {
+    fn instances(&self) -> Vec<Instance> {
         let members = self.group.members().iter().zip(&self.plan.members).zip(&self.edges).enumerate();
-        let report = |(index, ((member, plan), edge)): (usize, ((&Member, &MemberPlan), &Edge))| {
+        let instance = |(index, ((member, plan), edge)): (usize, ((&Member, &MemberPlan), &Edge))| {
             let settings = member.settings();
-            Report {
+            Instance {
                 name: plan.name.clone(),
                 sync_group: Some(self.group.name()).filter(|name| *name != plan.name).map(str::to_owned),
                 interface: plan.interface.clone(),
@@ -505,16 +505,15 @@ impl Running {
                 state: self.group.state(),
                 priority: member.priority(),
                 effective_priority: member.effective_priority(),
-                tracked: member.tracked().clone(),
-                master: member.master().cloned(),
-                is_released: self.group.is_released(),
+                tracked: tracked(member.tracked()),
+                master: member.master().map(|seen| Master { address: seen.address, priority: seen.priority }),
+                released: self.group.is_released(),
                 conflict: self.conflicts[index],
-                counters: member.counters().clone(),
-                sent: edge.sent,
+                counters: counts(member.counters(), edge.sent),
                 transitions: self.transitions.iter().cloned().collect(),
             }
         };
-        members.map(report).collect()
+        members.map(instance).collect()
     }
 }
 

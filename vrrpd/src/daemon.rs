@@ -1,11 +1,11 @@
 //! The daemon as a whole: what it is configured with, and told.
 
 use crate::plan::plan;
-use crate::report::Report;
 use crate::supervisor::{Awaited, SupervisorMessage, Word};
 use anyhow::{Result, bail};
 use api::Owner;
 use api::config::Config;
+use api::vrrpd::Instance;
 use ractor::rpc::CallResult;
 use ractor::{ActorRef, RpcReplyPort};
 use std::path::PathBuf;
@@ -57,8 +57,8 @@ impl Daemon {
     ///
     /// # Errors
     /// When the supervisor does not answer.
-    pub async fn reports(&self) -> Result<Vec<Report>> {
-        self.ask(SupervisorMessage::Report).await
+    pub async fn instances(&self) -> Result<Vec<Instance>> {
+        self.ask(SupervisorMessage::Instances).await
     }
 
     /// Passes the operator's word on to an instance; `false`: there is none of that name.

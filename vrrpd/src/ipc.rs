@@ -1,13 +1,12 @@
 //! vrrpd at its IPC socket: how its virtual routers are, and the operator's hand.
 
 use crate::daemon::Daemon;
-use crate::report::Report;
 use crate::supervisor::Word;
 use ::daemon::ipc::{Broken, House, Line, Listener, Peer};
 use api::Owner;
 use api::config::closest;
 use api::ipc::{Call, Contract, Refusal, RefusalKind, Role};
-use api::vrrpd::{Operation, Reply, Request, Turn};
+use api::vrrpd::{Instance, Operation, Reply, Request, Turn};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::broadcast::error::RecvError;
@@ -54,10 +53,7 @@ impl Conversation {
 
     async fn call(&mut self, Call { id, request }: Call<Request>) -> Result<(), Broken> {
         let outcome = match request {
-            Request::List => self.reports().await.map(|reports| {
-                let instances = reports.into_iter().map(Into::into).collect();
-                Reply::Instances(instances)
-            }),
+            Request::List => self.instances().await.map(Reply::Instances),
             Request::Watch => {
                 self.watch = Some((id, self.turns.subscribe()));
                 Ok(Reply::Watching)
@@ -86,8 +82,8 @@ impl Conversation {
             Operation::Resume { name } => (name, Word::Resume),
             Operation::Announce { name } => (name, Word::Announce),
             Operation::SetPriority { instance, priority } => {
-                let reports = self.reports().await?;
-                let known: Vec<&str> = reports.iter().map(|report| report.name.as_str()).collect();
+                let instances = self.instances().await?;
+                let known: Vec<&str> = instances.iter().map(|instance| instance.name.as_str()).collect();
                 if !known.contains(&instance.as_str()) {
                     return Err(unknown("instance", &instance, &known));
                 }
@@ -98,14 +94,14 @@ impl Conversation {
                 return self.daemon.reload().await.map_err(wrong);
             }
         };
-        for instance in meant(&self.reports().await?, name.as_deref())? {
+        for instance in meant(&self.instances().await?, name.as_deref())? {
             self.tell(instance, word).await?;
         }
         Ok(())
     }
 
-    async fn reports(&self) -> Result<Vec<Report>, Refusal> {
-        self.daemon.reports().await.map_err(|error| refusal(RefusalKind::Timeout, error.to_string()))
+    async fn instances(&self) -> Result<Vec<Instance>, Refusal> {
+        self.daemon.instances().await.map_err(|error| refusal(RefusalKind::Timeout, error.to_string()))
     }
 
     async fn tell(&self, instance: String, word: Word) -> Result<(), Refusal> {
@@ -118,14 +114,15 @@ impl Conversation {
 }
 
 /// The instances that a name stands for: its own, those of the sync group, or all.
-fn meant(reports: &[Report], name: Option<&str>) -> Result<Vec<String>, Refusal> {
-    let is_meant =
-        |report: &&Report| name.is_none_or(|name| report.name == name || report.sync_group.as_deref() == Some(name));
-    let found: Vec<String> = reports.iter().filter(is_meant).map(|report| report.name.clone()).collect();
+fn meant(instances: &[Instance], name: Option<&str>) -> Result<Vec<String>, Refusal> {
+    let is_meant = |instance: &&Instance| {
+        name.is_none_or(|name| instance.name == name || instance.sync_group.as_deref() == Some(name))
+    };
+    let found: Vec<String> = instances.iter().filter(is_meant).map(|instance| instance.name.clone()).collect();
     match name {
         Some(name) if found.is_empty() => {
-            let names = |report: &'_ Report| [Some(report.name.clone()), report.sync_group.clone()];
-            let mut known: Vec<String> = reports.iter().flat_map(names).flatten().collect();
+            let names = |instance: &'_ Instance| [Some(instance.name.clone()), instance.sync_group.clone()];
+            let mut known: Vec<String> = instances.iter().flat_map(names).flatten().collect();
             known.sort();
             known.dedup();
             Err(unknown("instance or sync group", name, &known.iter().map(String::as_str).collect::<Vec<_>>()))
@@ -161,11 +158,10 @@ async fn next_turn(watch: &mut Option<(u32, Receiver<Turn>)>) -> (u32, Reply) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Counters, State};
-    use std::collections::BTreeMap;
+    use crate::State;
 
-    fn report(name: &str, group: Option<&str>) -> Report {
-        Report {
+    fn instance(name: &str, group: Option<&str>) -> Instance {
+        Instance {
             name: name.into(),
             sync_group: group.map(Into::into),
             interface: "eth0".into(),
@@ -176,20 +172,19 @@ mod tests {
             state: State::Backup,
             priority: 100,
             effective_priority: 100,
-            tracked: BTreeMap::new(),
+            tracked: Vec::new(),
             master: None,
-            is_released: false,
+            released: false,
             conflict: None,
-            counters: Counters::default(),
-            sent: 7,
+            counters: Vec::new(),
             transitions: Vec::new(),
         }
     }
 
     #[test]
     fn a_name_stands_for_an_instance_a_sync_group_or_all() {
-        let reports = [report("VI_1", Some("VG_1")), report("VI_2", Some("VG_1")), report("VI_3", None)];
-        let of = |name| meant(&reports, name).map_err(|refusal| refusal.message);
+        let instances = [instance("VI_1", Some("VG_1")), instance("VI_2", Some("VG_1")), instance("VI_3", None)];
+        let of = |name| meant(&instances, name).map_err(|refusal| refusal.message);
         assert_eq!(of(None).unwrap(), ["VI_1", "VI_2", "VI_3"]);
         assert_eq!(of(Some("VI_2")).unwrap(), ["VI_2"]);
         assert_eq!(of(Some("VG_1")).unwrap(), ["VI_1", "VI_2"]);
@@ -199,12 +194,5 @@ mod tests {
         let none = "there is no instance or sync group web; none is configured";
         assert_eq!(meant(&[], Some("web")).unwrap_err().message, none);
         assert_eq!(meant(&[], None), Ok(Vec::new()));
-    }
-
-    #[test]
-    fn counts_have_names() {
-        let counts = report("VI_1", None).counts();
-        assert!(counts.iter().any(|count| (count.name.as_str(), count.value) == ("sent", 7)));
-        assert!(counts.iter().any(|count| count.name == "checksum"), "{counts:?}");
     }
 }

@@ -1,8 +1,8 @@
 //! VRRP: who is master of a virtual address.
 //!
-//! The election is a pure state machine: [`Group::step`] takes an input and the time, and returns what is to be done and
-//! when it wants to be called again. No clock, socket, task or randomness in there; the same inputs at the same times give
-//! the same outputs, which is what [`record`] lives on.
+//! The election is a pure state machine: [`Group::step`] takes an input and the time, and returns what is to be done
+//! and when it wants to be called again. No clock, socket, task or randomness in there; the same inputs at the same
+//! times give the same outputs, which is what [`record`] lives on.
 //!
 //! ```text
 //!   adverts, tracking, interface,       ┌───────── Group ─────────┐      claim, replace, renew, drop the tenure
@@ -11,13 +11,13 @@
 //!                                       └─────────────────────────┘
 //! ```
 //!
-//! A [`Group`] is a sync group, or a lone instance: a group of one. Its members, one for each VRID, each run the timers and
-//! the election of the RFCs; the state is the group's, because its members move together, and so is the tenure, which the
-//! dataplane grants, replaces and drops as one.
+//! A [`Group`] is a sync group, or a lone instance: a group of one. Its members, one for each VRID, each run the timers
+//! and the election of the RFCs; the state is the group's, because its members move together, and so is the tenure,
+//! which the dataplane grants, replaces and drops as one.
 //!
-//! Around it, an [`actor`] for each group does what comes out, on interfaces of the kernel and in the [`dataplane`]; the
-//! [`supervisor`] above them has those that the configuration asks for, as [`plan`] reads it. What is [tracked](track) is
-//! watched beside them, and commands are run by `sluice-runner`.
+//! Around it, an [`actor`] for each group does what comes out, on interfaces of the kernel and in the [`dataplane`];
+//! the [`supervisor`] above them has those that the configuration asks for, as [`plan`] reads it. What is
+//! [tracked](track) is watched beside them, and commands are run by `sluice-runner`.
 
 pub mod actor;
 mod advert;
@@ -36,7 +36,7 @@ mod notify;
 mod output;
 pub mod plan;
 pub mod record;
-pub mod report;
+mod report;
 mod settings;
 pub mod supervisor;
 mod task;

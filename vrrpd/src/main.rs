@@ -85,7 +85,7 @@ async fn serve(config: &Config, file: PathBuf, instance: &str) -> Result<()> {
     let server = tokio::spawn(ipc::serve(listener, house, daemon.clone(), turns));
     info!(instances = config.vrrp.instances.len(), "ready");
     notify(NotifyState::Ready);
-    let watchdog = watchdog(async || daemon.reports().await.is_ok());
+    let watchdog = watchdog(async || daemon.instances().await.is_ok());
     tokio::pin!(watchdog);
     let last = loop {
         tokio::select! {

@@ -19,8 +19,8 @@ pub struct Counters {
     pub received: u64,
     /// Of those, of priority 0: the master stopped.
     pub stops: u64,
-    /// Messages that were not believed, by [`VrrpError`] in the order of [`VrrpError::ALL`]. An advertisement of version 3
-    /// with other addresses is believed and counted here too (RFC 9568, 7.1).
+    /// Messages that were not believed, by [`VrrpError`] in the order of [`VrrpError::ALL`]. An advertisement of
+    /// version 3 with other addresses is believed and counted here too (RFC 9568, 7.1).
     pub errors: [u64; VrrpError::ALL.len()],
     /// Our own advertisements that came back: a loop in the network, or our address in use elsewhere.
     pub own: u64,

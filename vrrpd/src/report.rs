@@ -1,94 +1,31 @@
 //! How a virtual router is, for people.
 
-use crate::{Counters, Group, MasterSeen, Member, Reason, Standing, State, Tracked};
+use crate::{Counters, Group, Member, Reason, Standing, Tracked};
 use api::stats::Counter;
-use api::vrrpd::{self, Instance, Master, Transition};
-use net::MacAddr;
-use net::vrrp::{Vrid, VrrpError};
+use api::vrrpd;
+use net::vrrp::VrrpError;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
-/// How an instance is.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Report {
-    /// Its name.
-    pub name: String,
-    /// Its sync group, if it has one.
-    pub sync_group: Option<String>,
-    /// Its interface.
-    pub interface: String,
-    /// The MAC address of its addresses, where it is not the interface's.
-    pub virtual_mac: Option<MacAddr>,
-    /// Its number.
-    pub vrid: Vrid,
-    /// The version of the protocol: 2 or 3.
-    pub version: u8,
-    /// The addresses it has as master.
-    pub addresses: Vec<IpAddr>,
-    /// The group's state.
-    pub state: State,
-    /// The priority that was configured or set.
-    pub priority: u8,
-    /// What the election goes by.
-    pub effective_priority: u8,
-    /// What it tracks, by its name.
-    pub tracked: BTreeMap<String, Tracked>,
-    /// The master, if it is another.
-    pub master: Option<MasterSeen>,
-    /// Whether the operator has released it.
-    pub is_released: bool,
-    /// The address of a router of lower priority that stays master beside this one.
-    pub conflict: Option<IpAddr>,
-    /// What was heard.
-    pub counters: Counters,
-    /// Advertisements that vrrpd sent itself; on a port of the dataplane the workers do.
-    pub sent: u64,
-    /// The last transitions, the newest last.
-    pub transitions: Vec<Transition>,
+/// What was heard, and how many advertisements vrrpd sent itself (on a port of the dataplane the workers do), by name.
+pub(crate) fn counts(heard: &Counters, sent: u64) -> Vec<Counter> {
+    let Counters { received, stops, own, errors } = heard;
+    let sums = [("received", *received), ("stops", *stops), ("own", *own), ("sent", sent)];
+    let sums = sums.map(|(name, value)| Counter { name: name.to_owned(), value });
+    let error = |error: VrrpError| Counter { name: error_name(error), value: errors[error as usize] };
+    sums.into_iter().chain(VrrpError::ALL.into_iter().map(error)).collect()
 }
 
-impl Report {
-    /// What was sent and heard, by name.
-    pub(crate) fn counts(&self) -> Vec<Counter> {
-        let Counters { received, stops, own, errors } = &self.counters;
-        let sums = [("received", *received), ("stops", *stops), ("own", *own), ("sent", self.sent)];
-        let sums = sums.map(|(name, value)| Counter { name: name.to_owned(), value });
-        let error = |error: VrrpError| Counter { name: error_name(error), value: errors[error as usize] };
-        sums.into_iter().chain(VrrpError::ALL.into_iter().map(error)).collect()
-    }
-}
-
-impl From<Report> for Instance {
-    fn from(report: Report) -> Self {
-        Instance {
-            counters: report.counts(),
-            name: report.name,
-            sync_group: report.sync_group,
-            interface: report.interface,
-            virtual_mac: report.virtual_mac,
-            vrid: report.vrid,
-            version: report.version,
-            addresses: report.addresses,
-            state: report.state,
-            priority: report.priority,
-            effective_priority: report.effective_priority,
-            tracked: report.tracked.into_iter().map(tracked).collect(),
-            master: report.master.map(|seen| Master { address: seen.address, priority: seen.priority }),
-            released: report.is_released,
-            conflict: report.conflict,
-            transitions: report.transitions,
-        }
-    }
-}
-
-/// Something tracked, as it is shown.
-pub(crate) fn tracked((name, tracked): (String, Tracked)) -> vrrpd::Tracked {
-    let (weight, fault) = match tracked.standing {
-        Standing::Weight(weight) => (weight, false),
-        Standing::Fault => (0, true),
+/// What an instance tracks, as it is shown.
+pub(crate) fn tracked(all: &BTreeMap<String, Tracked>) -> Vec<vrrpd::Tracked> {
+    let shown = |(name, tracked): (&String, &Tracked)| {
+        let (weight, fault) = match tracked.standing {
+            Standing::Weight(weight) => (weight, false),
+            Standing::Fault => (0, true),
+        };
+        vrrpd::Tracked { name: name.clone(), says: tracked.says.clone(), weight, fault }
     };
-    vrrpd::Tracked { name, says: tracked.says, weight, fault }
+    all.iter().map(shown).collect()
 }
 
 /// As serde has it, which is how recordings name them too.
@@ -141,6 +78,13 @@ mod tests {
     use crate::{Input, Time, plan::plan};
     use api::config::Config;
     use std::path::Path;
+
+    #[test]
+    fn counts_have_names() {
+        let counts = counts(&Counters::default(), 7);
+        assert!(counts.iter().any(|count| (count.name.as_str(), count.value) == ("sent", 7)));
+        assert!(counts.iter().any(|count| count.name == "checksum"), "{counts:?}");
+    }
 
     #[test]
     fn what_is_tracked_is_part_of_the_reason() {

@@ -5,12 +5,11 @@ use crate::actor::{GroupActor, GroupMessage, Surroundings};
 use crate::dataplane::{Dataplane, Directory, Facts};
 use crate::kernel::{self, Interfaces, Netlink, PacketSocket};
 use crate::plan::{GroupPlan, Plan};
-use crate::report::Report;
 use crate::track::Trackers;
 use crate::{Input, Sender, Task};
 use anyhow::{Context, Result};
 use api::vrrp::WatchedRouter;
-use api::vrrpd::Turn;
+use api::vrrpd::{Instance, Turn};
 use ractor::rpc::CallResult;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
 use std::collections::VecDeque;
@@ -32,11 +31,11 @@ const TENURES: u64 = 1 << 20;
 /// What the supervisor is asked.
 #[derive(Debug)]
 pub enum SupervisorMessage {
-    /// Have what this asks for, and nothing else. The dataplane may wait for word that everything is there, even where that
-    /// is nothing.
+    /// Have what this asks for, and nothing else. The dataplane may wait for word that everything is there, even where
+    /// that is nothing.
     Configure(Plan, Awaited, RpcReplyPort<()>),
     /// How all instances are, in the order of the configuration.
-    Report(RpcReplyPort<Vec<Report>>),
+    Instances(RpcReplyPort<Vec<Instance>>),
     /// Pass that on to the group of the instance of that name; it answers whether there is one.
     Tell(String, Word, RpcReplyPort<bool>),
     /// Give up what is held, and end.
@@ -80,7 +79,7 @@ pub struct Groups {
 
 impl Groups {
     /// None yet, beside a dataplane that listens at `socket` and a runner at `runner`. `changed` is marked whenever a
-    /// report may be another than before, and `turns` is told of every change of state.
+    /// instance may be shown otherwise than before, and `turns` is told of every change of state.
     ///
     /// # Errors
     /// Without the capability CAP_NET_RAW.
@@ -131,14 +130,15 @@ impl Actor for Supervisor {
                 groups.configure(plan, &myself).await?;
                 let _ = reply.send(());
             }
-            SupervisorMessage::Report(reply) => {
-                let mut reports = Vec::new();
+            SupervisorMessage::Instances(reply) => {
+                let mut instances = Vec::new();
                 for (_, group) in &groups.running {
-                    if let Ok(CallResult::Success(of_group)) = group.call(GroupMessage::Report, Some(PATIENCE)).await {
-                        reports.extend(of_group);
+                    if let Ok(CallResult::Success(of_group)) = group.call(GroupMessage::Instances, Some(PATIENCE)).await
+                    {
+                        instances.extend(of_group);
                     }
                 }
-                let _ = reply.send(reports);
+                let _ = reply.send(instances);
             }
             SupervisorMessage::Tell(instance, word, reply) => {
                 let _ = reply.send(groups.tell(&instance, word));

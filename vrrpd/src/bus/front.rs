@@ -5,10 +5,10 @@ use super::instance::{CHANGING, Instance};
 use super::path::{self, ROOT};
 use super::root::Root;
 use crate::daemon::Daemon;
-use crate::report::Report;
 use ::daemon::bus::Authority;
 use ::daemon::ipc::Access;
 use api::config::BusAddress;
+use api::vrrpd;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -33,7 +33,7 @@ pub struct Front {
     pub address: BusAddress,
     /// What is shown.
     pub daemon: Daemon,
-    /// Marked whenever a report may be another than before.
+    /// Marked whenever an instance may be shown otherwise than before.
     pub changed: watch::Receiver<()>,
     /// Who may operate.
     pub access: Access,
@@ -98,34 +98,38 @@ fn failed(why: &str) -> BusError {
 struct Tree {
     connection: Connection,
     /// What they show, by the instances' names.
-    shown: BTreeMap<String, Report>,
+    shown: BTreeMap<String, vrrpd::Instance>,
 }
 
 impl Tree {
     /// Shows what there is, drops what is gone, and tells of what changed.
     async fn synchronise(&mut self, front: &Front, authority: &Authority) -> Result<()> {
-        let Ok(reports) = front.daemon.reports().await else { return Ok(()) };
+        let Ok(instances) = front.daemon.instances().await else { return Ok(()) };
         let server = self.connection.object_server();
-        let gone: Vec<String> =
-            self.shown.keys().filter(|name| !reports.iter().any(|report| report.name == **name)).cloned().collect();
+        let gone: Vec<String> = self
+            .shown
+            .keys()
+            .filter(|name| !instances.iter().any(|instance| instance.name == **name))
+            .cloned()
+            .collect();
         for name in gone {
             server.remove::<Instance, _>(path::instance(&name)).await?;
             self.shown.remove(&name);
         }
-        for report in reports {
-            let path = path::instance(&report.name);
-            match self.shown.insert(report.name.clone(), report.clone()) {
-                Some(before) if before == report => (),
+        for shown in instances {
+            let path = path::instance(&shown.name);
+            match self.shown.insert(shown.name.clone(), shown.clone()) {
+                Some(before) if before == shown => (),
                 Some(before) => {
                     let reference = server.interface::<_, Instance>(path).await?;
-                    reference.get_mut().await.report = report.clone();
-                    if !differs_in_counts_only(before, &report) {
+                    reference.get_mut().await.shown = shown.clone();
+                    if !differs_in_counts_only(before, &shown) {
                         self.announce(&reference).await?;
                     }
                 }
                 None => {
                     let (daemon, authority) = (front.daemon.clone(), authority.clone());
-                    server.at(path, Instance { daemon, authority, report }).await?;
+                    server.at(path, Instance { daemon, authority, shown }).await?;
                 }
             }
         }
@@ -150,11 +154,7 @@ impl Tree {
     }
 }
 
-/// Counters, and when the master was last heard, are for those who ask.
-fn differs_in_counts_only(before: Report, after: &Report) -> bool {
-    let mut master = before.master;
-    if let (Some(master), Some(now)) = (&mut master, &after.master) {
-        master.at = now.at;
-    }
-    Report { counters: after.counters.clone(), sent: after.sent, master, ..before } == *after
+/// Counters are for those who ask.
+fn differs_in_counts_only(before: vrrpd::Instance, after: &vrrpd::Instance) -> bool {
+    vrrpd::Instance { counters: after.counters.clone(), ..before } == *after
 }

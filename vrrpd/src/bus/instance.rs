@@ -2,10 +2,9 @@
 
 use super::error::{BusError, Result};
 use crate::daemon::Daemon;
-use crate::report::{Report, tracked};
 use crate::supervisor::Word;
 use ::daemon::bus::Authority;
-use api::vrrpd::{Tracked, Transition};
+use api::vrrpd::{self, Tracked, Transition};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::num::NonZeroU8;
@@ -33,13 +32,13 @@ pub(super) struct Instance {
     pub(super) daemon: Daemon,
     pub(super) authority: Authority,
     /// How it was a moment ago.
-    pub(super) report: Report,
+    pub(super) shown: vrrpd::Instance,
 }
 
 impl Instance {
     async fn tell(&self, connection: &Connection, call: &Header<'_>, word: Word) -> Result<()> {
         let uid = self.authority.admit(connection, call).await?.uid;
-        let name = &self.report.name;
+        let name = &self.shown.name;
         info!(uid, instance = name, "over the bus: {word:?}");
         match self.daemon.tell(name.clone(), word).await {
             Ok(true) => Ok(()),
@@ -53,95 +52,95 @@ impl Instance {
 impl Instance {
     #[zbus(property(emits_changed_signal = "const"))]
     async fn name(&self) -> String {
-        self.report.name.clone()
+        self.shown.name.clone()
     }
 
     /// Empty without one.
     #[zbus(property(emits_changed_signal = "const"))]
     async fn sync_group(&self) -> String {
-        self.report.sync_group.clone().unwrap_or_default()
+        self.shown.sync_group.clone().unwrap_or_default()
     }
 
     #[zbus(property(emits_changed_signal = "const"))]
     async fn interface(&self) -> String {
-        self.report.interface.clone()
+        self.shown.interface.clone()
     }
 
     /// Empty where it is the interface's.
     #[zbus(property(emits_changed_signal = "const"), name = "VirtualMAC")]
     async fn virtual_mac(&self) -> String {
-        self.report.virtual_mac.map(|mac| mac.to_string()).unwrap_or_default()
+        self.shown.virtual_mac.map(|mac| mac.to_string()).unwrap_or_default()
     }
 
     #[zbus(property(emits_changed_signal = "const"), name = "VRID")]
     async fn vrid(&self) -> u8 {
-        self.report.vrid.get()
+        self.shown.vrid.get()
     }
 
     #[zbus(property(emits_changed_signal = "const"))]
     async fn version(&self) -> u8 {
-        self.report.version
+        self.shown.version
     }
 
     #[zbus(property)]
     async fn addresses(&self) -> Vec<String> {
-        self.report.addresses.iter().map(IpAddr::to_string).collect()
+        self.shown.addresses.iter().map(IpAddr::to_string).collect()
     }
 
     #[zbus(property)]
     async fn state(&self) -> &'static str {
-        self.report.state.name()
+        self.shown.state.name()
     }
 
     #[zbus(property)]
     async fn priority(&self) -> u8 {
-        self.report.priority
+        self.shown.priority
     }
 
     #[zbus(property)]
     async fn effective_priority(&self) -> u8 {
-        self.report.effective_priority
+        self.shown.effective_priority
     }
 
     /// The name, what is to be said of it, what it adds to the priority, and whether it is a fault.
     #[zbus(property)]
     async fn tracked(&self) -> Vec<(String, String, i16, bool)> {
-        let shown = self.report.tracked.clone().into_iter().map(tracked);
-        shown.map(|Tracked { name, says, weight, fault }| (name, says, weight, fault)).collect()
+        let tracked = |Tracked { name, says, weight, fault }: Tracked| (name, says, weight, fault);
+        self.shown.tracked.iter().cloned().map(tracked).collect()
     }
 
     /// Empty when it is this router, or none is known.
     #[zbus(property)]
     async fn master(&self) -> String {
-        self.report.master.as_ref().map(|master| master.address.to_string()).unwrap_or_default()
+        self.shown.master.as_ref().map(|master| master.address.to_string()).unwrap_or_default()
     }
 
     #[zbus(property)]
     async fn master_priority(&self) -> u8 {
-        self.report.master.as_ref().map_or(0, |master| master.priority)
+        self.shown.master.as_ref().map_or(0, |master| master.priority)
     }
 
     #[zbus(property)]
     async fn released(&self) -> bool {
-        self.report.is_released
+        self.shown.released
     }
 
     /// Empty without one.
     #[zbus(property)]
     async fn conflict(&self) -> String {
-        self.report.conflict.map(|with| with.to_string()).unwrap_or_default()
+        self.shown.conflict.map(|with| with.to_string()).unwrap_or_default()
     }
 
     /// Milliseconds since 1970, from, to, why; the newest last.
     #[zbus(property)]
     async fn transitions(&self) -> Vec<(u64, &'static str, &'static str, String)> {
         let transition = |turn: &Transition| (turn.at, turn.from.name(), turn.to.name(), turn.reason.clone());
-        self.report.transitions.iter().map(transition).collect()
+        self.shown.transitions.iter().map(transition).collect()
     }
 
     #[zbus(property(emits_changed_signal = "false"))]
     async fn counters(&self) -> HashMap<String, u64> {
-        self.report.counts().into_iter().map(|count| (count.name, count.value)).collect()
+        self.shown.counters.iter().map(|counter| (counter.name.clone(), counter.value)).collect()
     }
 
     /// Sets the priority before tracking, until the configuration is another or vrrpd is started anew.

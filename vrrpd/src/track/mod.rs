@@ -1,5 +1,5 @@
-//! What instances track beside interfaces and facts of the dataplane: scripts, which the runner runs, and files. Each is watched once, by a task of
-//! its own, however many track it.
+//! What instances track beside interfaces and facts of the dataplane: scripts, which the runner runs, and files. Each
+//! is watched once, by a task of its own, however many track it.
 
 mod file;
 mod script;

@@ -11,8 +11,8 @@ pub enum Outcome {
     NotRun,
 }
 
-/// Whether a script is up. The first run decides; from then on it takes `rise` or `fall` in a row to change that. Not to be
-/// run is to fail, but says nothing at first.
+/// Whether a script is up. The first run decides; from then on it takes `rise` or `fall` in a row to change that. Not
+/// to be run is to fail, but says nothing at first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verdict {
     up: bool,
