@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use net::MacAddr;
+use net::{Buffer, MacAddr};
 
 use crate::id::InterfaceId;
+use crate::snapshot::Snapshot;
 use crate::tenure::Term;
 use crate::time::Time;
 
@@ -34,13 +35,32 @@ impl VirtualMacs {
         }
     }
 
-    /// The address a frame is for, if the interface that received it has that for now beside its own.
-    pub(crate) fn of(&self, interface: InterfaceId, frame: &[u8], now: Time) -> Option<MacAddr> {
-        let destination = *frame.first_chunk()?;
-        let place = place(destination)?;
-        let terms = self.0.get(usize::from(interface.0))?.as_ref()?;
-        let term = terms.get(place)?.as_ref()?;
-        term.is_held(now).then(|| destination.into())
+    /// Whether no interface has any.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether a frame is for an address that the interface that received it has for now beside its own.
+    fn has(&self, interface: InterfaceId, frame: &[u8], now: Time) -> bool {
+        let place = frame.first_chunk().and_then(|destination| place(*destination));
+        let terms = self.0.get(usize::from(interface.0)).and_then(Option::as_ref);
+        let term = terms.zip(place).and_then(|(terms, place)| terms.get(place)?.as_ref());
+        term.is_some_and(|term| term.is_held(now))
+    }
+}
+
+/// Addresses received frames that are for virtual routers to the interface itself: all that follows, and the kernel, need
+/// not know of any other address.
+#[cold]
+pub(crate) fn readdress<B: Buffer>(snapshot: &Snapshot, now: Time, packets: &mut [B]) {
+    for packet in packets {
+        let id = InterfaceId(packet.meta().interface);
+        if snapshot.virtual_macs.has(id, packet.bytes(), now)
+            && let Some(interface) = snapshot.interface(id)
+            && let Some(destination) = packet.bytes_mut().first_chunk_mut()
+        {
+            *destination = interface.mac.into_array();
+        }
     }
 }
 
@@ -70,14 +90,14 @@ mod tests {
         macs.insert(elsewhere, MacAddr::broadcast(), Arc::clone(&term));
         let frame = |mac: MacAddr| [&mac.into_array()[..], &[0; 54]].concat();
         let (ours, other) = (frame(virtual_mac(vrid, false)), frame(virtual_mac(Vrid::MIN, false)));
-        assert_eq!(macs.of(here, &ours, Time(1)), None, "not yet");
+        assert!(!macs.has(here, &ours, Time(1)), "not yet");
         term.extend(Time(10), Time(1)).unwrap();
-        assert_eq!(macs.of(here, &ours, Time(9)), Some(virtual_mac(vrid, false)));
-        assert_eq!(macs.of(here, &ours, Time(10)), None, "not any more");
-        assert_eq!(macs.of(elsewhere, &ours, Time(9)), None);
-        assert_eq!(macs.of(InterfaceId(7), &ours, Time(9)), None);
+        assert!(macs.has(here, &ours, Time(9)));
+        assert!(!macs.has(here, &ours, Time(10)), "not any more");
+        assert!(!macs.has(elsewhere, &ours, Time(9)));
+        assert!(!macs.has(InterfaceId(7), &ours, Time(9)));
         for frame in [other, frame(virtual_mac(vrid, true)), frame(MacAddr::broadcast()), ours[..5].to_vec(), vec![]] {
-            assert_eq!(macs.of(here, &frame, Time(9)), None, "{frame:?}");
+            assert!(!macs.has(here, &frame, Time(9)), "{frame:?}");
         }
     }
 }

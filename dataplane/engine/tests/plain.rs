@@ -4,15 +4,22 @@
 mod support;
 
 use std::net::SocketAddrV4;
+use std::sync::Arc;
 use std::time::Duration;
 
 use engine::InterfaceId;
+use engine::tenure::Term;
+use engine::virtual_mac::VirtualMacs;
 use net::tcp::Flags;
-use net::{build, checksum};
+use net::vrrp::{Vrid, virtual_mac};
+use net::{MacAddr, build, checksum};
 use proptest::prelude::*;
 use support::connection::MSS;
 use support::decode::{Decoded, decode};
 use support::*;
+
+/// Longer than any of it takes.
+const LONG: Duration = Duration::from_secs(1 << 20);
 
 /// What happens next on a connection.
 #[derive(Clone, Debug)]
@@ -66,14 +73,26 @@ fn step() -> impl Strategy<Value = Step> {
 struct Twins {
     plain: World,
     optioned: World,
+    /// What the client sends to.
+    mac: MacAddr,
     /// The endpoints of the TCP and of the UDP connections on the servers' side, once known.
     ends: [Option<(SocketAddrV4, SocketAddrV4)>; 3],
 }
 
 impl Twins {
-    /// A TCP and a UDP connection in the middle of their lives.
-    fn new() -> Self {
-        let mut twins = Twins { plain: World::acquainted(), optioned: World::acquainted(), ends: [None; 3] };
+    /// A TCP and a UDP connection in the middle of their lives, of a client who sends to the interface's MAC address,
+    /// or to a virtual router's.
+    fn new(virtual_router: bool) -> Self {
+        let mac = if virtual_router { virtual_mac(Vrid::MIN, false) } else { WAN_MAC };
+        let world = || {
+            let mut world = World::acquainted();
+            let (mut macs, term) = (VirtualMacs::default(), Arc::new(Term::default()));
+            term.extend(world.now + LONG, world.now).unwrap();
+            macs.insert(WAN, mac, term);
+            world.snapshot.virtual_macs = Arc::new(macs);
+            world
+        };
+        let mut twins = Twins { plain: world(), optioned: world(), mac, ends: [None; 3] };
         twins.tcp(true, Flags::SYN, 0, &MSS, 0);
         twins.tcp(false, Flags::SYN | Flags::ACK, 0, &MSS, 0);
         twins.tcp(true, Flags::ACK, 1, &[], 0);
@@ -94,7 +113,7 @@ impl Twins {
             }
             Step::Wait(seconds) => self.both(|world| world.wait(Duration::from_secs(seconds))),
             Step::Reroute => self.both(|world| {
-                std::sync::Arc::make_mut(&mut world.snapshot.routes).generation += 1;
+                Arc::make_mut(&mut world.snapshot.routes).generation += 1;
                 Vec::new()
             }),
         }
@@ -123,6 +142,9 @@ impl Twins {
     }
 
     fn receive(&mut self, interface: InterfaceId, mut frame: Vec<u8>, connection: usize) {
+        if interface == WAN {
+            frame = build::addressed(frame, CLIENT_MAC, self.mac);
+        }
         let mut optioned = with_option(&frame);
         for frame in [&mut frame, &mut optioned] {
             frame.resize(frame.len().max(60), 0);
@@ -179,8 +201,8 @@ fn with_option(frame: &[u8]) -> Vec<u8> {
 
 proptest! {
     #[test]
-    fn plain_packets_fare_as_others_do(steps in prop::collection::vec(step(), 1..40)) {
-        let mut twins = Twins::new();
+    fn plain_packets_fare_as_others_do(virtual_router: bool, steps in prop::collection::vec(step(), 1..40)) {
+        let mut twins = Twins::new(virtual_router);
         for step in steps {
             twins.take(step);
             twins.assert_equal();

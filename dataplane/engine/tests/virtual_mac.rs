@@ -1,5 +1,5 @@
-//! A virtual router's MAC address: while the tenure is held, frames for it are taken, and its address is said to be there;
-//! before and after, neither.
+//! A virtual router's MAC address: while the tenure is held, frames for it are taken, and its address is said to be
+//! there; before and after, neither.
 
 mod support;
 
@@ -136,7 +136,7 @@ fn the_kernel_gets_them_as_if_they_were_for_the_interface() {
             .iter()
             .map(|(interface, frame, _)| (*interface, Header::view(frame).unwrap().destination()))
             .collect();
-        assert_eq!(got.last(), Some(&(WAN, WAN_MAC)), "{twin:?}");
+        assert_eq!(got, [(WAN, WAN_MAC)], "{twin:?}");
         world.assert_balanced();
     }
 }

@@ -16,6 +16,8 @@ pub enum Route {
     UdpHit,
     /// Segments of established TCP connections, in both directions.
     TcpHit,
+    /// Packets of UDP connections, those of clients to a virtual router's MAC address.
+    VirtualMacHit,
     /// First packets of UDP connections.
     New,
     /// Packets that no service is for.
@@ -24,8 +26,13 @@ pub enum Route {
 
 impl Route {
     /// Each, by its name.
-    pub const ALL: [(&'static str, Route); 4] =
-        [("udp_hit", Route::UdpHit), ("tcp_hit", Route::TcpHit), ("new_udp", Route::New), ("miss", Route::Miss)];
+    pub const ALL: [(&'static str, Route); 5] = [
+        ("udp_hit", Route::UdpHit),
+        ("tcp_hit", Route::TcpHit),
+        ("virtual_mac_hit", Route::VirtualMacHit),
+        ("new_udp", Route::New),
+        ("miss", Route::Miss),
+    ];
 
     /// Sends batches of [`BATCH`] packets.
     pub fn run(self, batches: usize) {
@@ -34,6 +41,11 @@ impl Route {
         match self {
             Route::UdpHit => measure::hits(&mut Population::new(Protocol::Udp, CONNECTIONS), packets, &mut random),
             Route::TcpHit => measure::hits(&mut Population::new(Protocol::Tcp, CONNECTIONS), packets, &mut random),
+            Route::VirtualMacHit => {
+                let mut population = Population::new(Protocol::Udp, CONNECTIONS);
+                population.use_virtual_mac();
+                measure::hits(&mut population, packets, &mut random)
+            }
             Route::New => measure::new_connections(&mut Population::empty(Protocol::Udp, 8 * CONNECTIONS), packets),
             Route::Miss => measure::misses(&mut Population::empty(Protocol::Udp, CONNECTIONS), packets, &mut random),
         };

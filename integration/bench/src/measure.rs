@@ -17,8 +17,9 @@ const TIME_WAIT: Duration = Duration::from_secs(7);
 /// # Panics
 /// When a packet does not come out whole at the other side.
 pub fn hits(population: &mut Population, packets: usize, random: &mut fastrand::Rng) -> f64 {
+    let mut from_client = population.from_client();
     let Population { world, connections, protocol, .. } = population;
-    let (mut from_client, mut from_server) = (protocol.from_client(), protocol.from_server());
+    let mut from_server = protocol.from_server();
     let service = protocol.service();
     let mut spent = Duration::ZERO;
     let batches = packets.div_ceil(BATCH);

@@ -1,5 +1,5 @@
-//! Packets as the bench's ports hold them: fixed buffers that go round without an allocator, each named by one pointer, as
-//! mbufs are.
+//! Packets as the bench's ports hold them: fixed buffers that go round without an allocator, each named by one pointer,
+//! as mbufs are.
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use net::MacAddr;
 use net::tcp::Flags;
+use net::vrrp::{Vrid, virtual_mac};
 
 use crate::frame::Template;
 use crate::world::{BATCH, DNS, HTTP, LAN, LAN_MAC, WAN, WAN_MAC, World};
@@ -50,7 +51,7 @@ impl Protocol {
         }
     }
 
-    /// A packet of the client in the middle of a connection.
+    /// A packet of the client in the middle of a connection, to the interface.
     pub fn from_client(self) -> Template {
         self.packet(WAN_MAC)
     }
@@ -108,6 +109,8 @@ pub struct Population {
     pub connections: Vec<Connection>,
     /// Their protocol.
     pub protocol: Protocol,
+    /// What clients take for the MAC address of the services.
+    mac: MacAddr,
     /// How many are alive at a time.
     alive: u64,
     /// The next client that has not been seen.
@@ -144,8 +147,14 @@ impl Population {
     /// A world with a table for so many connections at 85% of its room, in which there are none.
     pub fn empty(protocol: Protocol, count: u64) -> Self {
         let room = room_for(count);
-        let mut population =
-            Population { world: World::new(room), connections: Vec::new(), protocol, alive: count, next: 0 };
+        let mut population = Population {
+            world: World::new(room),
+            connections: Vec::new(),
+            protocol,
+            mac: WAN_MAC,
+            alive: count,
+            next: 0,
+        };
         // Every neighbour is asked for once, and then known.
         let asking: Vec<u64> = (u64::MAX / 2..).take(BATCH).collect();
         population.send_first(&asking);
@@ -153,6 +162,17 @@ impl Population {
         population.world.pass(Duration::from_secs(400), |_| {});
         assert_eq!(population.world.connections(), 0);
         population
+    }
+
+    /// Has clients send to a virtual router from now on.
+    pub fn use_virtual_mac(&mut self) {
+        self.mac = virtual_mac(Vrid::MIN, false);
+        self.world.have_virtual_mac(WAN, self.mac);
+    }
+
+    /// A packet of the client in the middle of a connection, to what clients send to.
+    pub fn from_client(&self) -> Template {
+        self.protocol.packet(self.mac)
     }
 
     /// The time between the beginnings of two connections at which so many are alive as there should be.
@@ -182,7 +202,7 @@ impl Population {
     /// # Panics
     /// When one has ended.
     pub fn renew(&mut self) {
-        let (mut from_client, service) = (self.protocol.from_client(), self.protocol.service());
+        let (mut from_client, service) = (self.from_client(), self.protocol.service());
         for connections in self.connections.chunks(BATCH) {
             let packets = connections.iter().map(|c| from_client.between(c.client, service).to_vec());
             let (_, sent) = self.world.relay(WAN, packets);
@@ -194,7 +214,7 @@ impl Population {
     fn establish(&mut self, numbers: &[u64]) {
         let service = self.protocol.service();
         let clients: Vec<_> = numbers.iter().map(|&number| client(number)).collect();
-        let mut first = self.protocol.first();
+        let (mut first, mut last) = (self.protocol.first(), self.from_client());
         let world = &mut self.world;
         let (_, sent) = world.relay(WAN, clients.iter().map(|&client| first.between(client, service).to_vec()));
         assert_eq!(sent.len(), numbers.len(), "{:?}", world.drops());
@@ -206,7 +226,6 @@ impl Population {
             Protocol::Udp => self.protocol.from_server(),
         };
         world.relay(LAN, connections.iter().map(|c| answer.between(c.server, c.local).to_vec()));
-        let mut last = self.protocol.from_client();
         world.relay(WAN, connections.iter().map(|c| last.between(c.client, service).to_vec()));
         self.connections.extend(connections);
     }

@@ -11,6 +11,8 @@ use engine::neighbour::{Limits, NeighbourKey, Note, Status, Update};
 use engine::port::PortPool;
 use engine::snapshot::{Interface, Local, Route, Routes, Server, Service, ServiceKey, Snapshot, Twin};
 use engine::steering::{KEY_LEN, Steering};
+use engine::tenure::Term;
+use engine::virtual_mac::VirtualMacs;
 use engine::{
     BURST, DropReason, Heard, InterfaceId, KernelClass, Output, Scheduler, Secrets, Tick, Time, Worker, WorkerId,
 };
@@ -42,6 +44,9 @@ pub const NOTHING: SocketAddrV4 = SocketAddrV4::new(VIP, 9);
 /// Enough servers and local addresses for ten million connections by ports that are reusable towards other servers.
 const SERVERS: u8 = 250;
 const LOCALS: u8 = 32;
+
+/// Longer than anything that is measured takes.
+const FOR_GOOD: Duration = Duration::from_secs(1 << 30);
 
 /// Packets under way at once: sixteen bursts.
 pub const BATCH: usize = 16 * BURST;
@@ -125,6 +130,17 @@ impl World {
             world.worker.add_ports(slot.into(), Box::new(PortPool::new()));
         }
         world
+    }
+
+    /// Gives an interface a virtual router's MAC address, for good.
+    ///
+    /// # Panics
+    /// When a term cannot begin.
+    pub fn have_virtual_mac(&mut self, interface: InterfaceId, mac: MacAddr) {
+        let (mut macs, term) = (VirtualMacs::default(), Arc::new(Term::default()));
+        term.extend(self.now + FOR_GOOD, self.now).expect("a new term");
+        macs.insert(interface, mac, term);
+        self.snapshot.virtual_macs = Arc::new(macs);
     }
 
     /// Hands over frames, a burst at a time, and returns the time the worker took.

@@ -5,7 +5,6 @@ use net::ethernet::{self, EtherType};
 use net::ipv4::Ipv4;
 use net::{Buffer, MacAddr};
 
-use super::Worker;
 use super::admit::Place;
 use super::datagram::translate_fragment;
 use super::forward::{next_state, translate};
@@ -16,6 +15,7 @@ use super::refuse::Obstacle;
 use super::related::translate_error;
 use super::vrrp::judge_vrrp;
 use super::way::{Hop, Way, destination};
+use super::{Worker, read};
 use crate::datagram;
 use crate::drop_reason::DropReason;
 use crate::flow::{Direction, Flow, State};
@@ -41,7 +41,7 @@ impl<B: Buffer> Worker<'_, B> {
     pub fn explain<P: Buffer>(&self, snapshot: &Snapshot, now: Time, packet: P) -> Verdict<P> {
         let verdict = Verdict { worker: self.id, connection: None, way: None, toa: None, fate: Fate::Consume, packet };
         let mut inquiry = Inquiry { snapshot, now, verdict };
-        let found = self.parse((snapshot, now), &mut inquiry.verdict.packet);
+        let found = read(snapshot, &mut inquiry.verdict.packet);
         let fate = found.and_then(|parsed| self.follow(&mut inquiry, &parsed));
         let fate = fate.unwrap_or_else(|reason| Fate::Drop { reason, told: false });
         Verdict { fate, ..inquiry.verdict }

@@ -1,5 +1,5 @@
-//! Plain packets of connections that go on as they are, the way nearly every packet takes, and plain datagrams that begin
-//! a connection.
+//! Plain packets of connections that go on as they are, the way nearly every packet takes, and plain datagrams that
+//! begin a connection.
 //!
 //! What is done here is what [`forward`](super::forward) would do, and whatever would need more of it goes there.
 
@@ -73,8 +73,8 @@ impl<B: Buffer> Worker<'_, B> {
         Ok(())
     }
 
-    /// Forwards a plain packet that belongs to no connection, if it is a datagram: makes it one, and its way, so that the
-    /// datagram goes on as any other of it.
+    /// Forwards a plain packet that belongs to no connection, if it is a datagram: makes it one, and its way, so that
+    /// the datagram goes on as any other of it.
     ///
     /// # Errors
     /// The packet, which has to be looked at in full.

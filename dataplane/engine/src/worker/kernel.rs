@@ -3,19 +3,19 @@
 
 use std::net::Ipv4Addr;
 
-use net::ethernet::{self, Class, EtherType};
+use net::ethernet::{self, EtherType};
 use net::icmpv6::{NEIGHBOUR_ADVERTISEMENT, NEIGHBOUR_SOLICITATION};
 use net::ipv4::{self, Ipv4};
 use net::{Buffer, ipv6};
 
 use super::local::Judgement;
-use super::{Context, View, Worker};
+use super::{Context, View, Worker, read};
 use crate::drop_reason::DropReason;
 use crate::id::InterfaceId;
 use crate::kernel::KernelClass;
 use crate::output::Output;
 use crate::parse::{Parsed, Segment, Unhandled};
-use crate::snapshot::{Snapshot, Twin};
+use crate::snapshot::Twin;
 
 impl<B: Buffer> Worker<'_, B> {
     /// Takes a segment or datagram that is for no connection and no service. Where the kernel is to put the datagram
@@ -37,29 +37,27 @@ impl<B: Buffer> Worker<'_, B> {
     /// Takes a plain packet that is for no connection and no service.
     #[cold]
     pub(super) fn turn_away<O: Output<B>>(&mut self, context: &mut Context<'_, O>, mut packet: B, reason: DropReason) {
-        match self.parse(context.view(), &mut packet) {
+        match read(context.snapshot, &mut packet) {
             Ok(Parsed::Segment(segment)) => self.take_refused(context, packet, &segment, reason),
             _ => self.discard(packet, reason),
         }
     }
 
     /// Hands a packet to the kernel; where the interface has no twin, it is dropped for `reason`.
-    pub(super) fn hand_over<O: Output<B>>(&self, context: &mut Context<'_, O>, mut packet: B, reason: DropReason) {
+    pub(super) fn hand_over<O: Output<B>>(&self, context: &mut Context<'_, O>, packet: B, reason: DropReason) {
         let interface = InterfaceId(packet.meta().interface);
-        // Only addresses of tenures have either.
-        let is_plain = context.snapshot.tenures.is_empty();
-        if !is_plain && !is_accepted(context.view(), &packet) {
+        // Only addresses of tenures are not.
+        if !context.snapshot.tenures.is_empty() && !is_accepted(context.view(), &packet) {
             return self.discard(packet, DropReason::NotAccepted);
         }
-        let was_virtual = !is_plain && readdress(context.snapshot, interface, &mut packet);
         match context.snapshot.twin(interface) {
             Twin::Absent => self.discard(packet, reason),
             // Its copy went when it was received.
-            Twin::Everything if !was_virtual => {
+            Twin::Everything => {
                 self.counters.consumed.add(1);
                 drop(packet);
             }
-            Twin::Unhandled | Twin::Everything => match pass(context.out, interface, &packet) {
+            Twin::Unhandled => match pass(context.out, interface, &packet) {
                 (_, true) => {
                     self.counters.to_kernel.add(1);
                     drop(packet);
@@ -128,20 +126,6 @@ pub(super) fn is_accepted((snapshot, now): View<'_>, packet: &impl Buffer) -> bo
             discovers || snapshot.accepts_v6(interface, &ip.dst, now)
         }),
         _ => true,
-    }
-}
-
-/// Addresses a frame for a virtual MAC address to the interface: the kernel takes what is for another for somebody else's.
-/// Says whether it was one.
-#[inline(never)]
-fn readdress(snapshot: &Snapshot, interface: InterfaceId, packet: &mut impl Buffer) -> bool {
-    let Some(ours) = snapshot.interface(interface) else { return false };
-    match ethernet::Header::view_mut(packet.bytes_mut()) {
-        Some(header) if header.class(ours.mac) == Class::OtherHost => {
-            header.destination = ours.mac.into_array();
-            true
-        }
-        _ => false,
     }
 }
 

@@ -45,6 +45,7 @@ use crate::scheduler::Cursor;
 use crate::snapshot::{Snapshot, Twin};
 use crate::steering::Steering;
 use crate::time::{Tick, Time};
+use crate::virtual_mac;
 
 use ending::Ending;
 
@@ -130,8 +131,9 @@ impl<'a, O> Context<'a, O> {
 }
 
 impl<'m, B: Buffer> Worker<'m, B> {
-    /// One of the workers among which flows are shared out, with an empty flow table in `region` (see [`region_size`](crate::flow::region_size)), which counts in
-    /// `counters`; `None` when the region does not fit `flows`.
+    /// One of the workers among which flows are shared out, with an empty flow table in `region` (see
+    /// [`region_size`](crate::flow::region_size)), which counts in `counters`; `None` when the region does not fit
+    /// `flows`.
     pub fn new(
         (id, steering): (WorkerId, Arc<Steering>),
         region: &'m mut [u8],
@@ -206,6 +208,9 @@ impl<'m, B: Buffer> Worker<'m, B> {
         out: &mut O,
     ) {
         let mut context = Context::new(snapshot, now, out);
+        if arrival == Arrival::Port && !snapshot.virtual_macs.is_empty() {
+            virtual_mac::readdress(snapshot, now, packets);
+        }
         if arrival == Arrival::Port && snapshot.interfaces.iter().any(|interface| interface.twin == Twin::Everything) {
             self.mirror(&mut context, packets);
         }
@@ -236,7 +241,7 @@ impl<'m, B: Buffer> Worker<'m, B> {
     /// Takes a packet that needs to be looked at in full.
     #[inline(never)]
     fn take_one<O: Output<B>>(&mut self, context: &mut Context<'_, O>, mut packet: B, arrival: Arrival) {
-        let parsed = &match self.parse(context.view(), &mut packet) {
+        let parsed = &match read(context.snapshot, &mut packet) {
             Ok(parsed) => parsed,
             Err(reason) => return self.discard(packet, reason),
         };
@@ -266,18 +271,8 @@ impl<'m, B: Buffer> Worker<'m, B> {
         }
     }
 
-    #[inline]
-    fn parse(&self, (snapshot, now): View<'_>, packet: &mut impl Buffer) -> Result<Parsed, DropReason> {
-        let id = InterfaceId(packet.meta().interface);
-        let interface = snapshot.interface(id).ok_or(DropReason::NotLocal)?;
-        // Without tenures there is only the interface's own.
-        let has_others = !snapshot.tenures.is_empty();
-        let other = if has_others { snapshot.virtual_macs.of(id, packet.bytes(), now) } else { None };
-        let ours = other.unwrap_or(interface.mac);
-        parse::parse(packet, ours)
-    }
-
-    /// Does what is due: ends expired flows and those of ended servers, and repeats lost needs, a bounded number a turn. Says whether more is due.
+    /// Does what is due: ends expired flows and those of ended servers, and repeats lost needs, a bounded number a
+    /// turn. Says whether more is due.
     pub fn tick<O: Output<B>>(&mut self, snapshot: &Snapshot, now: Time, out: &mut O) -> bool {
         let mut context = Context::new(snapshot, now, out);
         let more_expired = self.expire(&mut context);
@@ -442,4 +437,11 @@ fn tell<B, O: Output<B>>(counters: &Counters, out: &mut O, note: Note) {
     if !out.note(note) {
         counters.events(Event::NoteLost).add(1);
     }
+}
+
+/// Parses a packet that an interface has received.
+#[inline]
+fn read(snapshot: &Snapshot, packet: &mut impl Buffer) -> Result<Parsed, DropReason> {
+    let interface = snapshot.interface(InterfaceId(packet.meta().interface)).ok_or(DropReason::NotLocal)?;
+    parse::parse(packet, interface.mac)
 }
