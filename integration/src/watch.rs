@@ -58,7 +58,7 @@ impl Watch {
         let capture = Capture::matching("arp[6:2] == 2 or ip proto 112", host, HOST_DEVICE, "watch", directory)?;
         let mut command = host.command("tcpreplay");
         let pace = format!("--pps={}", 1000 / RHYTHM.as_millis());
-        command.args(["-q", "-K", "--loop=0", &pace, "-i", HOST_DEVICE]).arg(file);
+        command.args(["-q", "-K", "--loop=0", "--timer=nano", &pace, "-i", HOST_DEVICE]).arg(file);
         Ok(Watch { _asker: Process::start("asker", &mut command, directory)?, capture })
     }
 
