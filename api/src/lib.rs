@@ -1,8 +1,8 @@
 //! The contracts between Sluice's processes, and nothing else: the objects an operator or a daemon configures
 //! ([`object`], [`attribute`]), what the dataplane reports about them ([`row`], [`stats`]), the IPC messages and client
 //! ([`ipc`]), captures of packets ([`capture`]), and the configuration file ([`config`]). What all of them agree a host's
-//! address may be is in [`host`], what vrrpd and the dataplane have to say to each other in [`vrrp`], and how daemons have
-//! commands run in [`runner`].
+//! address may be is in [`host`], what vrrpd and the dataplane have to say to each other in [`vrrp`], and how daemons
+//! have commands run in [`runner`].
 
 pub mod attribute;
 pub mod capture;

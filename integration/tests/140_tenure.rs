@@ -281,7 +281,8 @@ fn announcements_are_as_many_and_as_far_apart_as_configured() {
     let forms: Vec<&str> = seen.iter().map(|fields| fields[0].as_str()).collect();
     assert_eq!(forms, ["1", "2"].repeat(3 + 1 + 2), "three, a refresh, and two more");
     let times: Vec<f64> = seen.iter().map(|fields| fields[1].parse().unwrap()).collect();
-    // Six with the interval between them; the first may be late where the machine is busy, and then the others are closer.
+    // Six with the interval between them; the first may be late where the machine is busy, and then the others are
+    // closer.
     let took = times[5] - times[0];
     assert!(took > interval.as_secs_f64() * 3.0, "six took {took} s: {times:?}");
 }

@@ -1,5 +1,5 @@
-//! Two machines that back each other up, whatever befalls the master. `SLUICE_VRRPD_RESTARTS` says how often each vrrpd is
-//! replaced in each way.
+//! Two machines that back each other up, whatever befalls the master. `SLUICE_VRRPD_RESTARTS` says how often each vrrpd
+//! is replaced in each way.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! 64 virtual routers at 100 ms on one vrrpd and one dataplane. With `SLUICE_MEASURE` for as long as gives a percentile of
-//! 99.9; what they cost is printed.
+//! 64 virtual routers at 100 ms on one vrrpd and one dataplane. With `SLUICE_MEASURE` for as long as gives a percentile
+//! of 99.9; what they cost is printed.
 
 use std::time::Duration;
 

@@ -4,8 +4,8 @@ use std::io;
 
 use nix::libc;
 
-/// Keeps whatever this process has inherited, beside its standard streams, from the programs that it starts. What it opens
-/// by itself is kept from them anyway.
+/// Keeps whatever this process has inherited, beside its standard streams, from the programs that it starts. What it
+/// opens by itself is kept from them anyway.
 ///
 /// # Errors
 /// When the kernel refuses; it can since Linux 5.11.

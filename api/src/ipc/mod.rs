@@ -2,8 +2,8 @@
 //!
 //! A client opens with [`ClientHello`]; the server answers with [`ServerHello`] and the role that the client's
 //! credentials give it. Then the client sends [`Call`]s and gets, for each, zero or more replies with the call's id and
-//! one that ends it. So it is at the socket of every program ([`Contract`]); what is asked and answered in between is each
-//! one's own. Here it is the dataplane's ([`Reply::Done`] and [`Reply::Refused`] end a call).
+//! one that ends it. So it is at the socket of every program ([`Contract`]); what is asked and answered in between is
+//! each one's own. Here it is the dataplane's ([`Reply::Done`] and [`Reply::Refused`] end a call).
 
 mod client;
 mod contract;

@@ -2,7 +2,8 @@
 //!
 //! Commands that the configuration names, for tracking, notification and checks, run in that small helper and never in a
 //! daemon's sandbox. A connection is for one command: the client sends a [`ClientHello`](crate::ipc::ClientHello) and a
-//! [`Run`], and gets a [`RunnerHello`] and an [`Answer`] at the end. There is no shell: the program gets its arguments as they are.
+//! [`Run`], and gets a [`RunnerHello`] and an [`Answer`] at the end. There is no shell: the program gets its arguments
+//! as they are.
 //!
 //! What may run is decided there, whoever asks: a program that others than root can write to does not.
 

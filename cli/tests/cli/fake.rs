@@ -169,8 +169,8 @@ pub(crate) struct Outcome {
     pub(crate) stderr: String,
 }
 
-/// A command line with the name of the program as its first word, for the dataplane or the vrrpd at `socket`. The environment is
-/// empty otherwise, so that no locale and no setting of the machine plays a part.
+/// A command line with the name of the program as its first word, for the dataplane or the vrrpd at `socket`. The
+/// environment is empty otherwise, so that no locale and no setting of the machine plays a part.
 pub(crate) fn command(socket: &Path, line: &str) -> Command {
     let mut words = line.split_whitespace();
     let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));

@@ -16,7 +16,8 @@ use crate::pool::Registry;
 #[derive(Clone, Debug, Default)]
 pub struct EalConfig {
     /// EAL's own options, as on the command line of a DPDK program, without the program's name. See
-    /// [`MemoryMode::arguments`](crate::MemoryMode::arguments) and [`Device::eal_arguments`](crate::Device::eal_arguments).
+    /// [`MemoryMode::arguments`](crate::MemoryMode::arguments) and
+    /// [`Device::eal_arguments`](crate::Device::eal_arguments).
     pub arguments: Vec<String>,
     /// How much DPDK logs from the start on; a `--log-level` among the arguments refines it.
     pub log_level: LogLevel,

@@ -59,8 +59,8 @@ impl Office {
         self.term.extend(self.world.now + lease, self.world.now).unwrap();
     }
 
-    /// Lets the worker's loop run for so long, a turn every half millisecond. What was sent, with the milliseconds since the
-    /// start.
+    /// Lets the worker's loop run for so long, a turn every half millisecond. What was sent, with the milliseconds
+    /// since the start.
     fn run(&mut self, time: Duration) -> Vec<(u64, Vec<u8>)> {
         let end = self.world.now + time;
         let mut sent = Vec::new();

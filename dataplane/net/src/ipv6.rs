@@ -128,8 +128,8 @@ pub const fn multicast_mac(group: Ipv6Addr) -> MacAddr {
     MacAddr::new(0x33, 0x33, a, b, c, d)
 }
 
-/// The link-local address that an Ethernet interface gives itself by its MAC address: the modified EUI-64 behind fe80::/64
-/// (RFC 2464, 4 and 5; RFC 4291, A).
+/// The link-local address that an Ethernet interface gives itself by its MAC address: the modified EUI-64 behind
+/// fe80::/64 (RFC 2464, 4 and 5; RFC 4291, A).
 pub fn link_local(mac: MacAddr) -> Ipv6Addr {
     let [a, b, c, d, e, f] = mac.into_array();
     let identifier = u64::from_be_bytes([a ^ 2, b, c, 0xff, 0xfe, d, e, f]);

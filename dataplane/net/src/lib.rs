@@ -1,7 +1,8 @@
 //! Header views over bytes, checksums and TCP option editing: the vocabulary of the packet path.
 //!
-//! No I/O and no DPDK. Apart from [`build`], [`fuzz`] and the heap buffers, which serve tests and questions about packets,
-//! and [`vrrp::AddressList`] and [`vrrp::Envelope::packet`], nothing here allocates, and no input makes anything here panic.
+//! No I/O and no DPDK. Apart from [`build`], [`fuzz`] and the heap buffers, which serve tests and questions about
+//! packets, and [`vrrp::AddressList`] and [`vrrp::Envelope::packet`], nothing here allocates, and no input makes
+//! anything here panic.
 //!
 //! Each protocol module has the same two halves: `parse`, which checks the bytes once and returns a small value of
 //! what forwarding needs, and `Header`, a view to read and write the fields in place.

@@ -105,8 +105,8 @@ impl World {
         }
     }
 
-    /// Everything is mended; when it has settled, one router is master and stays it. It dies, or is stopped, or its script
-    /// fails, and another one takes its place in time; it comes back.
+    /// Everything is mended; when it has settled, one router is master and stays it. It dies, or is stopped, or its
+    /// script fails, and another one takes its place in time; it comes back.
     pub fn quieten(&mut self) {
         self.mend();
         self.settle();

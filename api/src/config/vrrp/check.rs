@@ -284,7 +284,7 @@ impl Checker<'_> {
     fn accept(&mut self, section: &InstanceSection, priority: NonZeroU8) -> Result<bool, ConfigError> {
         let Some(given) = section.accept.as_ref().filter(|given| !given.get_ref()) else { return Ok(true) };
         let interface = section.interface.get_ref();
-        if !self.ports.iter().any(|port| port.name == *interface) {
+        if !self.is_port(section) {
             let reason = format!(
                 "accept = false is for ports of the dataplane: {interface} is the kernel's, which takes what is for its \
                  addresses; leave it out, and drop that with nftables"

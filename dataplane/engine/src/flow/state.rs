@@ -145,8 +145,8 @@ pub const fn after_udp(state: State, direction: Direction) -> State {
     }
 }
 
-/// The directions, a bit each, in which a datagram, or a segment of which the acknowledgement is all that counts, leaves a
-/// connection in its state.
+/// The directions, a bit each, in which a datagram, or a segment of which the acknowledgement is all that counts,
+/// leaves a connection in its state.
 pub(super) fn settled(state: State) -> u8 {
     const SETTLED: [u8; State::COUNT] = {
         let mut settled = [0; State::COUNT];
