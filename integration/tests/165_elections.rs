@@ -172,15 +172,22 @@ impl Election {
         }
     }
 
-    /// Waits until one of these hosts is master, the best where all preempt, and stays it.
+    /// Whether a host preempts one of lower priority; what is not ours does by default.
+    fn preempts(&self, host: usize) -> bool {
+        self.preempt || host == PEER
+    }
+
+    /// Waits until one of these hosts is master, whom none of the others preempts, and stays it.
     fn elect(&mut self, what: &str, among: &[usize]) {
-        let best = among.iter().copied().max_by_key(|host| self.priorities[*host]);
+        let is_safe = |master: usize| {
+            let better = |host: &&usize| self.priorities[**host] > self.priorities[master];
+            !among.iter().filter(better).any(|host| self.preempts(*host))
+        };
         let masters = || -> Vec<usize> { among.iter().copied().filter(|host| self.is_master(*host)).collect() };
         let (begun, mut last) = (Instant::now(), Vec::new());
         let elected = wait::until(&format!("one master of {among:?} after {what}"), PATIENCE, || {
             last = masters();
-            let right = last.len() == 1 && (!self.preempt || last.first().copied() == best);
-            Ok(right.then_some(()))
+            Ok(matches!(last[..], [master] if is_safe(master)).then_some(()))
         });
         assert!(elected.is_ok(), "{elected:?}: {last:?} with priorities {:?}", self.priorities);
         let took = begun.elapsed();
